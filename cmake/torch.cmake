@@ -1,0 +1,22 @@
+# libtorch: Debian's package, or an unpacked release where LIBTORCH (environment or -D) points.
+# TorchConfig's own flags are left out: they drag in every dependency's -D; three libraries are enough.
+if(NOT LIBTORCH AND DEFINED ENV{LIBTORCH})
+  set(LIBTORCH $ENV{LIBTORCH})
+endif()
+find_path(TORCH_INCLUDE ATen/ATen.h HINTS ${LIBTORCH}/include)
+find_library(TORCH_LIB torch HINTS ${LIBTORCH}/lib)
+find_library(TORCH_CPU_LIB torch_cpu HINTS ${LIBTORCH}/lib)
+find_library(C10_LIB c10 HINTS ${LIBTORCH}/lib)
+if(NOT TORCH_INCLUDE OR NOT TORCH_LIB OR NOT TORCH_CPU_LIB OR NOT C10_LIB)
+  message(FATAL_ERROR "libtorch not found: install libtorch-dev (see packages.txt) or set LIBTORCH=DIR to an unpacked release")
+endif()
+add_library(ken_libtorch INTERFACE)
+target_include_directories(ken_libtorch SYSTEM INTERFACE ${TORCH_INCLUDE} ${TORCH_INCLUDE}/torch/csrc/api/include)
+target_link_libraries(ken_libtorch INTERFACE ${TORCH_LIB} ${TORCH_CPU_LIB} ${C10_LIB})
+# torch's parallel_for is a header template over OpenMP: without the flag our loops would run on one thread.
+find_package(OpenMP REQUIRED)
+target_link_libraries(ken_libtorch INTERFACE OpenMP::OpenMP_CXX)
+target_compile_definitions(ken_libtorch INTERFACE USE_DISTRIBUTED USE_C10D USE_C10D_GLOO)
+if(EXISTS ${LIBTORCH}/lib/libtorch_cuda.so)
+  target_link_libraries(ken_libtorch INTERFACE "-Wl,--no-as-needed" ${LIBTORCH}/lib/libtorch_cuda.so)
+endif()

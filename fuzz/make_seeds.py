@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Writes the seed corpora of the fuzzers: a few small files that reach every branch of each reader."""
+import json
+import pathlib
+import struct
+
+HERE = pathlib.Path(__file__).parent / "corpus"
+
+
+def text(s):
+    b = s.encode()
+    return struct.pack("<Q", len(b)) + b
+
+
+def value(kind, form, v):
+    return struct.pack("<I" + form, kind, v)
+
+
+def gguf(keys, tensors, data=b"", version=3, align=32):
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(keys))
+    head += b"".join(text(k) + v for k, v in keys)
+    for name, shape, kind, offset in tensors:
+        head += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
+    return head + bytes(-len(head) % align) + data
+
+
+def array(kind, form, vs):
+    return struct.pack(f"<IIQ{len(vs)}{form}", 9, kind, len(vs), *vs)
+
+
+def texts(vs):
+    return struct.pack("<IIQ", 9, 8, len(vs)) + b"".join(map(text, vs))
+
+
+def safetensors(header, data=b"", pad=b""):
+    h = (header if isinstance(header, bytes) else json.dumps(header).encode()) + pad
+    return struct.pack("<Q", len(h)) + h + data
+
+
+def put(folder, name, content):
+    path = HERE / folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+numbers = [(0, "B", 200), (1, "b", -3), (2, "H", 60000), (3, "h", -9), (4, "I", 7), (5, "i", -7), (6, "f", 0.5),
+           (10, "Q", 2**63), (11, "q", -1), (12, "d", 1e300)]
+put("gguf", "scalars", gguf([(f"k.{k}", value(k, f, v)) for k, f, v in numbers] + [("flag", value(7, "B", 1)),
+    ("name", struct.pack("<I", 8) + text("a model"))], []))
+put("gguf", "arrays", gguf([(f"a.{k}", array(k, f, [v, v])) for k, f, v in numbers if k != 10]
+    + [("tokens", texts(["a", "", "bc"])), ("flags", array(7, "B", [0, 1])), ("none", texts([]))], []))
+put("gguf", "tensors", gguf([], [("f32", (4, 2), 0, 0), ("f16", (8,), 1, 32), ("q8", (32, 1), 8, 64)], bytes(64) + bytes(34)))
+put("gguf", "unsupported", gguf([], [("q4", (256,), 12, 0), ("new", (2,), 99, 160), ("s", (), 24, 192)], bytes(193)))
+put("gguf", "aligned64", gguf([("general.alignment", value(4, "I", 64))], [("x", (1, 1, 1, 2), 28, 64)], bytes(80), 2, 64))
+one = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
+put("safetensors", "one", safetensors({"x": one}, bytes(16)))
+put("safetensors", "metadata", safetensors({"__metadata__": {"format": "pt", "é": "\n"}, "x": one}, bytes(16), b"   "))
+put("safetensors", "many", safetensors({"b": {"dtype": "BOOL", "shape": [], "data_offsets": [8, 9]},
+    "e": {"dtype": "F16", "shape": [0, 3], "data_offsets": [8, 8]}, "a": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}},
+    bytes(9)))
+put("safetensors", "unsupported", safetensors({"q": {"dtype": "F8_E4M3", "shape": [3], "data_offsets": [0, 3]}}, bytes(3)))
+put("safetensors", "empty", safetensors({}))
+put("records", "jsonl", b'{"q": "a", "n": [1, 2.5, null]}\n\n{"q": "\\u00e9\xc3\xa9", "d": {"x": true}}\n')
+put("records", "array", b'\xef\xbb\xbf[\n {"a": "]}\\"",\n "b": -1e3},\n {}\n]\n')
+put("records", "csv", b'id,text\r\n1,"a ""b"", c\nd"\r\n\r\n2,\r\n')
+put("records", "tsv", b"id\ttext, more\n1\ta\n")
+put("records", "parquet", b"PAR1\x15\x04")

@@ -1,0 +1,295 @@
+#include "ken/generate/generate.h"
+
+#include <deque>
+
+#include "ken/base/error.h"
+
+namespace ken::generate {
+
+ControlSpec control_from(const std::string& id, const Json& params) {
+  const ControlEntry& entry = Registry<ControlEntry>::get().at("control", id);
+  return {&entry, resolve_params(entry.card, params)};
+}
+
+ControlSpec control_from(const std::string& text) {
+  const NamedParams named = parse_named_params(text);
+  return control_from(named.name, named.params);
+}
+
+double Generated::logprob() const {
+  double sum = 0;
+  for (int64_t i = 0; i < answer_tokens; ++i) sum += logprobs[size_t(i)];
+  return sum;
+}
+
+namespace {
+
+// One token sequence with its own positions and cache.
+struct Stream {
+  std::vector<int32_t> pending;            // not yet in the cache
+  int cached = -1;
+  Tensor logits;                           // [vocab] after the last pass
+};
+
+struct RowControl {
+  std::unique_ptr<Control> control;
+  size_t first_twin = 0, twins = 0;        // its streams
+};
+
+// One generation: request `request`, sample `sample`. Stream 0 is the main one.
+struct Active {
+  size_t request, sample;
+  std::vector<Stream> streams;
+  std::vector<RowControl> controls;
+  Generated result;
+  std::string decoded;                     // raw text of result.tokens
+  size_t streamed = 0;
+  bool done = false;
+};
+
+class Loop {
+ public:
+  Loop(const model::Model& model, const std::vector<Request>& requests, const GenerateOptions& options)
+      : model_(model), requests_(requests), options_(options), cache_(model::make_cache(model)), results_(requests.size()) {
+    for (size_t r = 0; r < requests.size(); ++r) {
+      check(requests[r].sampling);
+      if (requests[r].samples < 1 || requests[r].max_tokens < 1) fail_usage("generate", "samples and max_tokens must be at least 1");
+      results_[r].resize(size_t(requests[r].samples));
+    }
+  }
+
+  std::vector<std::vector<Generated>> run() {
+    at::NoGradGuard no_gradients;
+    while (next_ < requests_.size() || !active_.empty()) {
+      admit();
+      pass();
+      fork_samples();
+      for (auto& row : active_) choose(row);
+      retire();
+    }
+    return std::move(results_);
+  }
+
+ private:
+  // Lets requests in while streams and the tokens of the next pass allow it; at least one, so that the loop goes on.
+  void admit() {
+    int64_t tokens = int64_t(active_.size());
+    while (next_ < requests_.size()) {
+      const int64_t streams = int64_t(open_streams_);
+      if (!active_.empty() && (streams + requests_[next_].samples > options_.max_rows || tokens > options_.max_pass_tokens)) return;
+      active_.push_back(start(next_));
+      for (const auto& stream : active_.back().streams) tokens += int64_t(stream.pending.size());
+      ++next_;
+    }
+  }
+
+  std::vector<int32_t> ids(const std::string& text) const {
+    if (text.empty()) fail("generate", "the prompt is empty; give it at least one word");
+    return model::prompt_ids(model_, text);
+  }
+
+  Stream open(std::vector<int32_t> tokens, int64_t room) {
+    if (int64_t(tokens.size()) + room > model_.config.context) {
+      fail("generate", "the prompt has {} tokens and {} more are asked for; the model's context holds {}", tokens.size(), room, model_.config.context);
+    }
+    ++open_streams_;
+    return {std::move(tokens), cache_.open(), {}};
+  }
+
+  Active start(size_t r) {
+    const Request& request = requests_[r];
+    Active row{.request = r, .sample = 0};
+    Prompt prompt = request.prompt;
+    for (const auto& spec : request.controls) {
+      row.controls.push_back({spec.make()});
+      row.controls.back().control->rewrite(prompt);
+    }
+    const bool rewritten = prompt.text != request.prompt.text;
+    row.streams.push_back(open(request.tokens.empty() || rewritten ? ids(prompt.text) : request.tokens, request.max_tokens));
+    for (auto& control : row.controls) {
+      control.first_twin = row.streams.size();
+      for (const auto& text : control.control->twins(prompt)) row.streams.push_back(open(ids(text), request.max_tokens));
+      control.twins = row.streams.size() - control.first_twin;
+    }
+    return row;
+  }
+
+  // One forward pass over every stream that holds pending tokens.
+  void pass() {
+    std::vector<model::Row> rows;
+    std::vector<Stream*> streams;
+    std::vector<model::Tap> taps;
+    for (auto& row : active_) {
+      const int main = int(rows.size());
+      for (auto& stream : row.streams) {
+        rows.push_back({stream.pending, stream.cached});
+        streams.push_back(&stream);
+      }
+      for (auto& c : row.controls) {
+        for (model::Tap tap : c.control->taps()) {
+          tap.sequences = {main};
+          if (c.control->taps_all_streams())
+            for (int s = main + 1; s < int(rows.size()); ++s) tap.sequences.push_back(s);
+          taps.push_back(std::move(tap));
+        }
+      }
+    }
+    const model::TapPlan plan(model_.config, std::move(taps));
+    const model::Batch batch = model::pack(rows, model_.config.vocab, &cache_);
+    const Tensor logits = model::forward(model_, batch, {options_.compute, &plan, &cache_}).logits.to(at::kCPU);
+    for (size_t i = 0; i < streams.size(); ++i) {
+      streams[i]->logits = logits.select(0, int64_t(i));
+      streams[i]->pending.clear();
+    }
+  }
+
+  // After its prefill a request with several samples becomes several rows that share its cache.
+  void fork_samples() {
+    const size_t before = active_.size();
+    for (size_t a = 0; a < before; ++a) {
+      if (active_[a].sample != 0 || !active_[a].result.tokens.empty()) continue;
+      for (int64_t j = 1; j < requests_[active_[a].request].samples; ++j) active_.push_back(fork(active_[a], size_t(j)));
+    }
+  }
+
+  Active fork(const Active& parent, size_t sample) {
+    Active row{.request = parent.request, .sample = sample};
+    for (const auto& stream : parent.streams) row.streams.push_back({{}, cache_.fork(stream.cached), stream.logits});
+    open_streams_ += row.streams.size();
+    const auto& specs = requests_[parent.request].controls;
+    for (size_t c = 0; c < specs.size(); ++c) {
+      Prompt prompt = requests_[parent.request].prompt;
+      row.controls.push_back({specs[c].make(), parent.controls[c].first_twin, parent.controls[c].twins});
+      row.controls.back().control->rewrite(prompt);
+      row.controls.back().control->twins(prompt);   // a Control may keep state from being asked
+    }
+    return row;
+  }
+
+  void choose(Active& row) {
+    const Request& request = requests_[row.request];
+    Step step{row.streams[0].logits, {}, int64_t(row.result.tokens.size()), &row.result.tokens};
+    for (auto& c : row.controls) {
+      step.twins.clear();
+      for (size_t t = 0; t < c.twins; ++t) step.twins.push_back(row.streams[c.first_twin + t].logits);
+      step.logits = c.control->combine(step);
+    }
+    if (step.finish) return finish(row, "control");
+    const Tensor logits = step.logits.contiguous();
+    const std::span<const float> values(logits.data_ptr<float>(), size_t(logits.numel()));
+    if (!std::isfinite(*std::max_element(values.begin(), values.end()))) fail("generate", "the logits hold NaN or infinity; the weights are damaged or a control overflowed");
+    const uint64_t sequence = request.key << 16 | row.sample;
+    const int32_t token = sample(values, request.sampling, sequence, uint64_t(step.index));
+    record(row, logits, token);
+    const bool eos = model_.tokenizer && model_.tokenizer->eos && token == *model_.tokenizer->eos;
+    if (eos) return finish(row, "stop");
+    append(row, token);
+    if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
+  }
+
+  static void record(Active& row, const Tensor& logits, int32_t token) {
+    const Tensor logprobs = at::log_softmax(logits, 0), p = logprobs.exp();
+    const auto top = std::get<0>(p.topk(std::min<int64_t>(2, p.numel())));
+    row.result.logprobs.push_back(double(logprobs.data_ptr<float>()[token]));
+    // 0 * -inf is NaN where a mask removed a token.
+    row.result.entropies.push_back(-(p * logprobs.clamp_min(-1e30)).sum().item<double>());
+    row.result.margins.push_back(double(top.data_ptr<float>()[0]) - (top.numel() > 1 ? double(top.data_ptr<float>()[1]) : 0.0));
+  }
+
+  void append(Active& row, int32_t token) {
+    row.result.tokens.push_back(token);
+    for (auto& stream : row.streams) stream.pending = {token};
+    if (!model_.tokenizer) return;
+    const size_t before = row.decoded.size();
+    row.decoded = model_.tokenizer->decode(row.result.tokens);
+    const Request& request = requests_[row.request];
+    size_t cut = std::string::npos;
+    for (const auto& stop : request.stop)
+      if (!stop.empty()) cut = std::min(cut, row.decoded.find(stop));
+    if (cut != std::string::npos) {
+      row.decoded.resize(cut);
+      row.result.answer_tokens = tokens_before(row, cut);
+      return finish(row, "stop");
+    }
+    if (row.decoded.size() > before && row.sample == 0) stream_text(row, false);
+  }
+
+  // How many tokens lie wholly before byte `cut` of the decoded text.
+  int64_t tokens_before(const Active& row, size_t cut) const {
+    int64_t n = 0;
+    while (n < int64_t(row.result.tokens.size()) &&
+           model_.tokenizer->decode({row.result.tokens.data(), size_t(n + 1)}).size() <= cut) ++n;
+    return n;
+  }
+
+  // Sends what cannot change any more: whole characters, and nothing that may be the beginning of a stop text.
+  void stream_text(Active& row, bool all) {
+    const Request& request = requests_[row.request];
+    if (!request.on_text) return;
+    size_t end = row.decoded.size();
+    if (!all) {
+      for (const auto& stop : request.stop)
+        for (size_t n = std::min(stop.size(), row.decoded.size()); n > 0; --n)
+          if (row.decoded.compare(row.decoded.size() - n, n, stop, 0, n) == 0) end = std::min(end, row.decoded.size() - n);
+      size_t start = end;   // back up over an unfinished UTF-8 character
+      while (start > 0 && end - start < 3 && (row.decoded[start - 1] & 0xC0) == 0x80) --start;
+      if (start > 0) {
+        const unsigned char lead = static_cast<unsigned char>(row.decoded[start - 1]);
+        const size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+        if (end - (start - 1) < need) end = start - 1;
+      }
+    }
+    if (end <= row.streamed) return;
+    request.on_text(row.decoded.substr(row.streamed, end - row.streamed));
+    row.streamed = end;
+  }
+
+  void finish(Active& row, const char* reason) {
+    row.done = true;
+    row.result.finish = reason;
+    if (row.result.answer_tokens == 0 && row.result.finish != "stop") row.result.answer_tokens = int64_t(row.result.tokens.size());
+    if (row.result.finish == "stop" && row.result.logprobs.size() > row.result.tokens.size()) row.result.answer_tokens = int64_t(row.result.tokens.size());
+    if (row.sample == 0) stream_text(row, true);
+    const size_t first = row.decoded.find_first_not_of(" \n\t"), last = row.decoded.find_last_not_of(" \n\t");
+    row.result.text = first == std::string::npos ? "" : row.decoded.substr(first, last - first + 1);
+  }
+
+  void retire() {
+    std::vector<Active> going;
+    for (auto& row : active_) {
+      if (!row.done) {
+        going.push_back(std::move(row));
+        continue;
+      }
+      for (auto& stream : row.streams) cache_.close(stream.cached);
+      open_streams_ -= row.streams.size();
+      results_[row.request][row.sample] = std::move(row.result);
+      ++finished_;
+    }
+    active_ = std::move(going);
+    if (options_.progress) options_.progress(options_.what, finished_rows(), total_rows(), "");
+  }
+
+  size_t finished_rows() const { return finished_; }
+  size_t total_rows() const {
+    size_t n = 0;
+    for (const auto& r : results_) n += r.size();
+    return n;
+  }
+
+  const model::Model& model_;
+  const std::vector<Request>& requests_;
+  const GenerateOptions& options_;
+  nn::KvCache cache_;
+  std::vector<std::vector<Generated>> results_;
+  std::vector<Active> active_;
+  size_t next_ = 0, open_streams_ = 0, finished_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::vector<Generated>> generate(const model::Model& model, const std::vector<Request>& requests, const GenerateOptions& options) {
+  return Loop(model, requests, options).run();
+}
+
+}  // namespace ken::generate

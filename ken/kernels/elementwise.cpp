@@ -1,0 +1,143 @@
+// Rotary embedding (Su et al. 2021) and SwiGLU (Shazeer 2020), forward and backward.
+#include "ken/kernels/dispatch.h"
+#include "ken/kernels/kernels.h"
+#include "ken/kernels/simd.h"
+
+namespace ken::kernels {
+namespace {
+
+// One row of one head; cos and sin hold R/2 values.
+template <typename T>
+KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, int64_t half, int64_t width, bool interleaved) {
+  const int64_t step = interleaved ? 2 : 1, other = interleaved ? 1 : half;
+#pragma omp simd
+  for (int64_t i = 0; i < half; ++i) {
+    const float a = load(x[i * step]), b = load(x[i * step + other]);
+    store(y[i * step], a * cos[i] - b * sin[i]);
+    store(y[i * step + other], b * cos[i] + a * sin[i]);
+  }
+  for (int64_t i = 2 * half; i < width; ++i) y[i] = x[i];
+}
+
+template <typename T>
+KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, int64_t begin, int64_t end, int64_t heads, int64_t width, int64_t half, bool interleaved) {
+  for (int64_t t = begin; t < end; ++t) {
+    const float* cos = table + t * 2 * half;
+    for (int64_t h = 0; h < heads; ++h) {
+      const int64_t at = (t * heads + h) * width;
+      rope_head(x + at, y + at, cos, cos + half, half, width, interleaved);
+    }
+  }
+}
+KEN_CLONES void rope_rows(const float* x, float* y, const float* table, int64_t b, int64_t e, int64_t h, int64_t w, int64_t half, bool i) {
+  rope_rows_(x, y, table, b, e, h, w, half, i);
+}
+KEN_CLONES void rope_rows(const bf16* x, bf16* y, const float* table, int64_t b, int64_t e, int64_t h, int64_t w, int64_t half, bool i) {
+  rope_rows_(x, y, table, b, e, h, w, half, i);
+}
+
+Tensor rope_cpu(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved, double direction) {
+  const int64_t n = x.size(0), heads = x.size(1), width = x.size(2), half = frequencies.size(0);
+  Tensor y = at::empty_like(x), table = at::empty({n, 2, half}, frequencies.options());
+  const int64_t* position = positions.data_ptr<int64_t>();
+  const float* frequency = frequencies.data_ptr<float>();
+  float* angles = table.data_ptr<float>();
+  at::parallel_for(0, n, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (int64_t i = 0; i < half; ++i) {
+        // As the reference implementations do: the angle is an f32 product.
+        const float angle = float(position[t]) * frequency[i];
+        angles[(t * 2) * half + i] = std::cos(angle);
+        angles[(t * 2 + 1) * half + i] = std::sin(angle) * float(direction);
+      }
+    }
+    if (is_bf16(x)) {
+      rope_rows(bf16_data(x), bf16_data(y), angles, begin, end, heads, width, half, interleaved);
+    } else {
+      rope_rows(x.data_ptr<float>(), y.data_ptr<float>(), angles, begin, end, heads, width, half, interleaved);
+    }
+  });
+  return y;
+}
+
+template <typename T>
+KEN_INLINE void swiglu_span_(const T* gate, const T* up, T* y, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const float g = load(gate[i]);
+    store(y[i], g * sigmoid_(g) * load(up[i]));
+  }
+}
+KEN_CLONES void swiglu_span(const float* g, const float* u, float* y, int64_t n) { swiglu_span_(g, u, y, n); }
+KEN_CLONES void swiglu_span(const bf16* g, const bf16* u, bf16* y, int64_t n) { swiglu_span_(g, u, y, n); }
+
+template <typename T>
+KEN_INLINE void swiglu_backward_span_(const T* dy, const T* gate, const T* up, T* dgate, T* dup, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const float g = load(gate[i]), d = load(dy[i]), s = sigmoid_(g);
+    store(dup[i], d * g * s);
+    store(dgate[i], d * load(up[i]) * s * (1.0f + g * (1.0f - s)));
+  }
+}
+KEN_CLONES void swiglu_backward_span(const float* dy, const float* g, const float* u, float* dg, float* du, int64_t n) {
+  swiglu_backward_span_(dy, g, u, dg, du, n);
+}
+KEN_CLONES void swiglu_backward_span(const bf16* dy, const bf16* g, const bf16* u, bf16* dg, bf16* du, int64_t n) {
+  swiglu_backward_span_(dy, g, u, dg, du, n);
+}
+
+constexpr int64_t span_a_task = 16384;
+
+Tensor swiglu_cpu(const Tensor& gate, const Tensor& up) {
+  Tensor y = at::empty_like(gate);
+  at::parallel_for(0, gate.numel(), span_a_task, [&](int64_t b, int64_t e) {
+    if (is_bf16(gate)) {
+      swiglu_span(bf16_data(gate) + b, bf16_data(up) + b, bf16_data(y) + b, e - b);
+    } else {
+      swiglu_span(gate.data_ptr<float>() + b, up.data_ptr<float>() + b, y.data_ptr<float>() + b, e - b);
+    }
+  });
+  return y;
+}
+
+std::tuple<Tensor, Tensor> swiglu_backward_cpu(const Tensor& dy, const Tensor& gate, const Tensor& up) {
+  Tensor dgate = at::empty_like(gate), dup = at::empty_like(up);
+  at::parallel_for(0, gate.numel(), span_a_task, [&](int64_t b, int64_t e) {
+    if (is_bf16(gate)) {
+      swiglu_backward_span(bf16_data(dy) + b, bf16_data(gate) + b, bf16_data(up) + b, bf16_data(dgate) + b, bf16_data(dup) + b, e - b);
+    } else {
+      swiglu_backward_span(dy.data_ptr<float>() + b, gate.data_ptr<float>() + b, up.data_ptr<float>() + b, dgate.data_ptr<float>() + b,
+                           dup.data_ptr<float>() + b, e - b);
+    }
+  });
+  return {dgate, dup};
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(ken, m) {
+  m.def("rope(Tensor x, Tensor positions, Tensor frequencies, bool interleaved, float direction) -> Tensor");
+  m.def("swiglu(Tensor gate, Tensor up) -> Tensor");
+  m.def("swiglu_backward(Tensor dy, Tensor gate, Tensor up) -> (Tensor, Tensor)");
+}
+TORCH_LIBRARY_IMPL(ken, CPU, m) {
+  m.impl("rope", rope_cpu);
+  m.impl("swiglu", swiglu_cpu);
+  m.impl("swiglu_backward", swiglu_backward_cpu);
+}
+
+Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved, double direction) {
+  static const auto op = operation<Tensor(const Tensor&, const Tensor&, const Tensor&, bool, double)>("ken::rope");
+  return op.call(x.contiguous(), positions, frequencies, interleaved, direction);
+}
+Tensor swiglu(const Tensor& gate, const Tensor& up) {
+  static const auto op = operation<Tensor(const Tensor&, const Tensor&)>("ken::swiglu");
+  return op.call(gate.contiguous(), up.contiguous());
+}
+std::tuple<Tensor, Tensor> swiglu_backward(const Tensor& dy, const Tensor& gate, const Tensor& up) {
+  static const auto op = operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&)>("ken::swiglu_backward");
+  return op.call(dy.contiguous(), gate, up);
+}
+
+}  // namespace ken::kernels

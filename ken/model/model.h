@@ -1,0 +1,65 @@
+// A model: its shape, its weights as stored, its tokenizer, and the one instrumented forward pass.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ken/io/tensors.h"
+#include "ken/model/batch.h"
+#include "ken/nn/matrix.h"
+#include "ken/text/tokenizer.h"
+
+namespace ken::model {
+
+struct Block {
+  nn::Matrix q, k, v, o, gate, up, down;
+  Tensor ln1, ln2;                       // [d_model] f32
+};
+
+struct Model {
+  Config config;
+  nn::Matrix embed, unembed;             // unembed undefined when tied
+  std::vector<Block> blocks;
+  Tensor ln_final;
+  Tensor rope_frequencies;               // [rope_width / 2] f32
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  io::Metadata metadata;                 // of the file, tokenizer included
+  std::shared_ptr<const io::TensorFile> file;   // keeps the mapping alive
+  std::string sha256;                    // of the file's bytes; empty for a model in memory
+  at::Device device = at::kCPU;
+
+  int64_t parameters() const;
+  // Every matrix and gain with its name, in a fixed order.
+  std::vector<std::pair<std::string, nn::Matrix*>> matrices();
+  std::vector<std::pair<std::string, Tensor*>> gains();
+  nn::Matrix& matrix(const std::string& name);   // UsageError with near names
+  const nn::Matrix& output() const { return config.tied ? embed : unembed; }
+};
+
+struct ForwardOptions {
+  nn::Compute compute = nn::Compute::f32;
+  const TapPlan* taps = nullptr;
+  nn::KvCache* cache = nullptr;          // rows with a cached id read and extend it
+  enum class Logits { none, last, all } logits = Logits::last;
+};
+
+struct Output {
+  Tensor logits;                         // [S or T, vocab] f32; undefined for none
+  Tensor hidden;                         // [T, d_model]: after the final norm, in the activation type
+};
+
+Output forward(const Model& model, const Batch& batch, const ForwardOptions& options);
+nn::KvCache make_cache(const Model& model);
+
+// Opens a GGUF file of a supported architecture; errors name the file, the key or tensor, and what was expected.
+std::shared_ptr<Model> load(const fs::path& path);
+std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const std::string& sha256);
+// Writes a GGUF: matrices as `dtype` (F32, BF16, F16, Q8_0), gains as F32.
+void save(const Model& model, const fs::path& path, io::DType dtype);
+// A model with random weights (Llama's customary scales), for training and tests.
+std::shared_ptr<Model> make_random(const Config& config, uint64_t seed);
+
+// Token ids of a prompt, with BOS where the tokenizer asks for it.
+std::vector<int32_t> prompt_ids(const Model& model, const std::string& text);
+
+}  // namespace ken::model

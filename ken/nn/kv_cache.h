@@ -1,0 +1,54 @@
+// Keys and values of sequences in blocks of 16 positions: forks share blocks, a write to a shared block copies it first.
+#pragma once
+#include "ken/nn/torch.h"
+
+namespace ken::nn {
+
+using at::Tensor;
+
+class KvCache {
+ public:
+  static constexpr int64_t block = 16;
+  // max_positions bounds the positions held at once over all sequences (blocks count once however often shared);
+  // extending past it is an Error.
+  KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::Device device = at::kCPU, int64_t max_positions = int64_t{1} << 22);
+
+  int open();                               // an empty sequence
+  int fork(int parent);                     // the same positions, nothing copied
+  void close(int sequence);
+  int64_t length(int sequence) const { return at(sequence).length; }
+  void truncate(int sequence, int64_t length);
+
+  // Makes room for n more positions of a sequence and counts them as present; write() must fill them in every layer.
+  void extend(int sequence, int64_t n);
+  // k, v [T, K, D] of the last positions of `sequences`, packed by offsets [S + 1].
+  void write(int64_t layer, const std::vector<int>& sequences, const Tensor& offsets, const Tensor& k, const Tensor& v);
+  // What the paged attention reads: block numbers [S, most] i32 and lengths [S] i64 (on the CPU).
+  std::pair<Tensor, Tensor> table(const std::vector<int>& sequences) const;
+  const Tensor& keys(int64_t layer) const { return k_[size_t(layer)]; }
+  const Tensor& values(int64_t layer) const { return v_[size_t(layer)]; }
+
+  int64_t blocks_used() const { return used_; }
+  int64_t bytes() const;                    // allocated
+
+ private:
+  struct Entry {
+    std::vector<int32_t> blocks;
+    int64_t length = 0;
+    bool live = false;
+  };
+  const Entry& at(int sequence) const;
+  Entry& at(int sequence) { return const_cast<Entry&>(static_cast<const KvCache*>(this)->at(sequence)); }
+  int32_t take_block();
+  void drop_block(int32_t block_id);
+  void grow(int64_t blocks);
+
+  int64_t kv_heads_, d_head_, capacity_ = 0, used_ = 0, max_blocks_;
+  at::Device device_;
+  std::vector<Tensor> k_, v_;               // a layer: [capacity, K, block, D] f32
+  std::vector<int32_t> references_, free_;
+  std::vector<Entry> entries_;
+  std::vector<int> free_entries_;
+};
+
+}  // namespace ken::nn

@@ -1,0 +1,30 @@
+// Analysis: a model and facts in, a table and tensors out. One file each under methods/.
+#pragma once
+#include "ken/base/progress.h"
+#include "ken/base/registry.h"
+#include "ken/data/facts.h"
+#include "ken/data/prompts.h"
+#include "ken/model/model.h"
+
+namespace ken::readout {
+
+struct AnalysisInput {
+  const model::Model& model;
+  const data::FactSet& facts;
+  data::PromptStyle style;
+  uint64_t seed = 0;
+  nn::Compute compute = nn::Compute::f32;
+  Progress progress = {};
+};
+
+struct AnalysisResult {
+  Json table;                              // numbers as {value, n, ci, metric}
+  std::map<std::string, at::Tensor> tensors;
+};
+
+struct AnalysisEntry {
+  Card card;
+  AnalysisResult (*run)(const AnalysisInput& input, const Json& params);  // params are complete and checked
+};
+
+}  // namespace ken::readout

@@ -1,0 +1,100 @@
+// Numbers with 95 % intervals: Wilson's for proportions, the percentile bootstrap for the rest; and grouped splits.
+#include <algorithm>
+
+#include "ken/base/rng.h"
+#include "ken/stats/checks.h"
+#include "ken/stats/stats.h"
+
+namespace ken::stats {
+namespace {
+
+// The q-quantile of ascending values, linear between neighbours.
+double quantile(const std::vector<double>& sorted, double q) {
+  const double place = q * double(sorted.size() - 1);
+  const size_t below = size_t(place), above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (place - double(below)) * (sorted[above] - sorted[below]);
+}
+
+// Writes the central 95 % of the resampled statistic; fewer than two values give no interval.
+void set_interval(Number& number, std::vector<double> resampled) {
+  number.low = number.high = nan;
+  if (resampled.size() < 2) return;
+  std::sort(resampled.begin(), resampled.end());
+  number.low = quantile(resampled, 0.025);
+  number.high = quantile(resampled, 0.975);
+}
+
+Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+}  // namespace
+
+Json to_json(const Number& number) {
+  return {{"value", finite_or_null(number.value)},
+          {"n", number.n},
+          {"ci", Json::array({finite_or_null(number.low), finite_or_null(number.high)})},
+          {"metric", number.metric}};
+}
+
+// Wilson (1927), "Probable inference, the law of succession, and statistical inference".
+Number proportion(int64_t hits, int64_t n, const std::string& metric) {
+  if (n < 0 || hits < 0 || hits > n) fail("proportion", "{} hits of {}; hits lie between 0 and n", hits, n);
+  if (n == 0) return {nan, 0, nan, nan, metric};
+  constexpr double z = 1.959963984540054;
+  const double count = double(n), p = double(hits) / count, z2 = z * z / count;
+  const double middle = (p + z2 / 2) / (1 + z2);
+  const double half = z * std::sqrt(p * (1 - p) / count + z2 / (4 * count)) / (1 + z2);
+  // At the ends the formula is 0 or 1 but for rounding.
+  return {p, n, hits == 0 ? 0 : middle - half, hits == n ? 1 : middle + half, metric};
+}
+
+Number mean(std::span<const double> values, uint64_t seed, const std::string& metric, int resamples) {
+  check_numbers("mean", values);
+  Number number{mean_of(values), int64_t(values.size()), nan, nan, metric};
+  if (values.empty()) return number;
+  std::vector<double> means;
+  for (int r = 0; r < resamples; ++r) {
+    Rng rng(seed, uint64_t(r));
+    double sum = 0;
+    for (size_t i = 0; i < values.size(); ++i) sum += values[rng.below(values.size())];
+    means.push_back(sum / double(values.size()));
+  }
+  set_interval(number, std::move(means));
+  return number;
+}
+
+Number bootstrap(std::span<const double> scores, std::span<const int> labels,
+                 double (*statistic)(std::span<const double>, std::span<const int>), uint64_t seed,
+                 const std::string& metric, int resamples) {
+  check_scores("bootstrap", scores, labels);
+  const size_t n = scores.size();
+  Number number{statistic(scores, labels), int64_t(n), nan, nan, metric};
+  if (n == 0) return number;
+  std::vector<double> found, drawn(n);
+  std::vector<int> drawn_labels(n);
+  for (int r = 0; r < resamples; ++r) {
+    Rng rng(seed, uint64_t(r));
+    for (size_t i = 0; i < n; ++i) {
+      const size_t item = rng.below(n);
+      drawn[i] = scores[item];
+      drawn_labels[i] = labels[item];
+    }
+    if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
+  }
+  set_interval(number, std::move(found));
+  return number;
+}
+
+std::vector<int> grouped_folds(std::span<const std::string> groups, int folds, uint64_t seed) {
+  if (folds < 1) fail("grouped_folds", "{} folds; take at least 1", folds);
+  std::vector<int> result;
+  result.reserve(groups.size());
+  for (const std::string& group : groups) {
+    uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, then mixed with the seed: stable over machines and versions
+    for (const char byte : group) hash = (hash ^ uint8_t(byte)) * 0x100000001b3;
+    Rng rng(seed, hash);
+    result.push_back(int(rng.below(uint64_t(folds))));
+  }
+  return result;
+}
+
+}  // namespace ken::stats

@@ -1,0 +1,186 @@
+// Byte-level BPE (Radford et al. 2019, GPT-2): text is cut into words, each word's bytes are merged by learned rank.
+// Bytes that are not UTF-8 become words of one byte, so every input survives encode and decode unchanged.
+#include <cstring>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "ken/base/error.h"
+#include "ken/text/bytes.h"
+#include "ken/text/kinds.h"
+#include "ken/text/merge.h"
+#include "ken/text/pretokenizers.h"
+
+namespace ken::text {
+namespace {
+
+struct Part {
+  int32_t id;
+  uint32_t length;  // bytes of text
+};
+
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+
+// Words seen before. Natural text repeats words, so that almost every word is a hit; emptied when full.
+class WordCache {
+ public:
+  bool get(std::string_view word, std::vector<Part>& parts) const {
+    if (word.size() > longest) return false;
+    std::shared_lock lock(mutex_);
+    const auto found = words_.find(word);
+    if (found == words_.end()) return false;
+    parts = found->second;
+    return true;
+  }
+  void put(std::string_view word, const std::vector<Part>& parts) {
+    if (word.size() > longest) return;
+    std::unique_lock lock(mutex_);
+    if (words_.size() >= most) words_.clear();
+    words_.emplace(word, parts);
+  }
+
+ private:
+  static constexpr size_t longest = 64, most = 1 << 15;
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<std::string, std::vector<Part>, TextHash, std::equal_to<>> words_;
+};
+
+uint64_t pair_key(int32_t left, int32_t right) { return uint64_t(uint32_t(left)) << 32 | uint32_t(right); }
+
+class ByteBpe final : public BpeTokenizer {
+ public:
+  explicit ByteBpe(const io::Metadata& metadata) : pre_(metadata.text("tokenizer.ggml.pre", "gpt-2")) {
+    const auto types = read_vocabulary(*this, metadata, pre_.row().add_bos, false);
+    added_ = added_tokens(*this, types);
+    read_bytes(types);
+    const auto index = index_pieces(types);
+    read_byte_ids(index);
+    read_merges(index, metadata.texts("tokenizer.ggml.merges"));
+  }
+
+ private:
+  using Index = std::unordered_map<std::string_view, int32_t>;
+
+  void read_bytes(const std::vector<TokenType>& types) {
+    bytes_ = pieces;  // added tokens stand as plain text, and so does a piece with characters outside the alphabet
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      if (types[i] == TokenType::control || types[i] == TokenType::user_defined) continue;
+      if (auto bytes = from_byte_alphabet(pieces[i])) bytes_[i] = std::move(*bytes);
+    }
+  }
+
+  // Piece -> id of the tokens that merges may make; of equal pieces the first id stands.
+  Index index_pieces(const std::vector<TokenType>& types) {
+    Index index;
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      if (types[i] == TokenType::control || types[i] == TokenType::unknown) continue;
+      index.emplace(pieces[i], int32_t(i));
+      if (types[i] == TokenType::normal && pre_.row().whole_words) whole_.emplace(bytes_[i], int32_t(i));
+    }
+    return index;
+  }
+
+  void read_byte_ids(const Index& index) {
+    for (int byte = 0; byte < 256; ++byte) {
+      const auto found = index.find(byte_alphabet()[byte]);
+      byte_ids_[byte] = found == index.end() ? -1 : found->second;
+    }
+  }
+
+  void read_merges(const Index& index, const std::vector<std::string>& merges) {
+    for (size_t rank = 0; rank < merges.size(); ++rank) {
+      const std::string& merge = merges[rank];
+      const size_t space = merge.find(' ', 1);
+      if (space == std::string::npos || space + 1 == merge.size())
+        fail("tokenizer", "tokenizer.ggml.merges: merge {} is not two tokens with a space between; the file is damaged",
+             rank);
+      const std::string left = merge.substr(0, space), right = merge.substr(space + 1);
+      const auto l = index.find(left), r = index.find(right), both = index.find(left + right);
+      if (l == index.end() || r == index.end() || both == index.end())
+        fail("tokenizer",
+             "tokenizer.ggml.merges: merge {} needs a token that the vocabulary lacks; the file is damaged", rank);
+      merges_.try_emplace(pair_key(l->second, r->second), Merge{double(rank), both->second});
+    }
+  }
+
+  std::vector<Piece> run(std::string_view text, bool parse_special) const override {
+    std::vector<Piece> out;
+    for (size_t at = 0; at < text.size();) {
+      const auto added = added_.find(text, at, parse_special);
+      const size_t end = added ? added->begin : text.size();
+      if (at == 0 && end > 0 && add_space_prefix && text[0] != ' ') {
+        encode_prefixed(text.substr(0, end), out);
+      } else {
+        encode_plain(text.substr(at, end - at), at, out);
+      }
+      if (added) out.push_back({added->id, added->begin, added->end});
+      at = added ? added->end : end;
+    }
+    return out;
+  }
+
+  void encode_prefixed(std::string_view text, std::vector<Piece>& out) const {
+    encode_plain(" " + std::string(text), 0, out);
+    for (Piece& piece : out) {
+      piece.begin -= piece.begin > 0;
+      piece.end -= piece.end > 0;
+    }
+  }
+
+  void encode_plain(std::string_view text, size_t offset, std::vector<Piece>& out) const {
+    const auto word = [&](std::string_view found) { encode_word(found, offset + (found.data() - text.data()), out); };
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = utf8_run_end(text, at);
+      pre_.split(text.substr(at, end - at), word);
+      if (end < text.size()) word(text.substr(end, 1));
+      at = end + 1;
+    }
+  }
+
+  void encode_word(std::string_view word, size_t offset, std::vector<Piece>& out) const {
+    std::vector<Part> parts;
+    if (!cache_.get(word, parts)) {
+      parts = merge_word(word);
+      cache_.put(word, parts);
+    }
+    for (const Part& part : parts) {
+      if (part.id >= 0) out.push_back({part.id, offset, offset + part.length});
+      offset += part.length;
+    }
+  }
+
+  std::vector<Part> merge_word(std::string_view word) const {
+    if (const auto whole = whole_.find(word); whole != whole_.end()) return {{whole->second, uint32_t(word.size())}};
+    std::vector<Symbol> symbols(word.size());
+    for (size_t i = 0; i < word.size(); ++i) symbols[i] = {byte_ids_[uint8_t(word[i])], i, i + 1};
+    link_symbols(symbols);
+    merge_symbols(symbols, [&](const Symbol& left, const Symbol& right) -> std::optional<Merge> {
+      const auto found = merges_.find(pair_key(left.id, right.id));
+      if (found == merges_.end()) return std::nullopt;
+      return found->second;
+    });
+    std::vector<Part> parts;
+    for (size_t i = 0; i != no_symbol; i = symbols[i].next) {
+      const int32_t id = symbols[i].id;
+      parts.push_back({id < 0 ? unk.value_or(-1) : id, uint32_t(symbols[i].end - symbols[i].begin)});
+    }
+    return parts;
+  }
+
+  PreTokenizer pre_;
+  std::array<int32_t, 256> byte_ids_{};  // -1: the vocabulary has no such byte
+  std::unordered_map<uint64_t, Merge> merges_;
+  Index whole_;
+  mutable WordCache cache_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> make_byte_bpe(const io::Metadata& metadata) {
+  return std::make_shared<const ByteBpe>(metadata);
+}
+
+}  // namespace ken::text

@@ -1,0 +1,51 @@
+// The almanac: a synthetic world with exact ground truth and controlled exposure. Everything follows from (seed, params):
+// documents are made on demand by index, so a world of any size streams in constant memory per document.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ken/base/json.h"
+#include "ken/data/facts.h"
+
+namespace ken::world {
+
+struct WorldParams {
+  uint64_t seed = 1;
+  int people = 400;            // known persons
+  int unseen = 150;            // persons in no document
+  double exposure_ratio = 1000;  // E: a person's weight is exp(U(ln 1, ln E))
+  int64_t documents = 175000;  // how many documents a training run draws
+  // the group bias: P(engineer | Aru), P(engineer | Belu)
+  double bias_high = 0.8, bias_low = 0.1;
+};
+Json to_json(const WorldParams& params);
+WorldParams world_params(const Json& json);   // unknown keys and bad values are UsageErrors
+
+struct Span { size_t begin, end; };           // bytes
+struct Document {
+  std::string text;                           // without BOS/EOS
+  std::string kind;                           // bio, qa, claim, open, ...
+  std::vector<Span> answers;                  // the answers inside the text: what the loss weighs more
+};
+
+class World {
+ public:
+  explicit World(const WorldParams& params);
+  ~World();
+  const WorldParams& params() const;
+  Document document(int64_t index) const;     // the same for the same (params, index), whoever asks
+  std::vector<std::string> words() const;     // every word a document or question may hold (no blanks)
+  // Facts of known and unseen persons with exact exposure counts (true statements seen per person and relation, counted
+  // over all documents of the run) and context cases: reading (0, 1, 2 distractors), agree, irrelevant, conflict, intents.
+  data::FactSet facts() const;
+  Json card() const;                          // what was generated: counts, shares, exposure histogram
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ken::world

@@ -1,0 +1,125 @@
+// The forward pass against logits and residuals that other implementations computed: in one pass, token by token through
+// the cache, in chunks, and as rows of one mixed batch.
+#include <gtest/gtest.h>
+
+#include "ken/generate/generate.h"
+#include "ken/model/model.h"
+#include "tests/fixtures.h"
+
+namespace ken::model {
+namespace {
+
+constexpr double logit_bound = 2e-4, residual_bound = 1e-4;
+
+Tensor expected(const io::TensorFile& file, const std::string& name) {
+  const io::TensorInfo& info = file.at(name);
+  const auto type = info.dtype == io::DType::i64 ? at::kLong : at::kFloat;
+  return at::from_blob(const_cast<std::byte*>(info.bytes.data()), info.shape, at::TensorOptions().dtype(type)).clone();
+}
+
+std::vector<int32_t> ids_of(const Tensor& tokens) {
+  return {tokens.data_ptr<int64_t>(), tokens.data_ptr<int64_t>() + tokens.numel()};
+}
+
+double distance(const Tensor& a, const Tensor& b) { return (a.to(at::kFloat) - b).abs().max().item<double>(); }
+
+struct Case { const char *name, *weights, *expected; };
+
+class ParityTest : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    const std::string folder = std::string("models/") + GetParam().name + "/";
+    const auto weights = test::fixture(folder + GetParam().weights);
+    if (!weights) {
+      if (test::fixtures_required()) FAIL() << folder << " is missing; set KEN_FIXTURES";
+      GTEST_SKIP() << folder << " not found; set KEN_FIXTURES to the fixtures folder";
+    }
+    model = load(*weights);
+    reference = io::open_tensors(*test::fixture(folder + GetParam().expected));
+    for (int p = 0; reference->find(fmt::format("p{}.tokens", p)); ++p) prompts.push_back(ids_of(expected(*reference, fmt::format("p{}.tokens", p))));
+  }
+  Tensor logits_of(size_t p) { return expected(*reference, fmt::format("p{}.logits", p)); }
+  size_t longest() const { return prompts.size() - 1; }
+
+  at::NoGradGuard no_gradients;
+  std::shared_ptr<Model> model;
+  std::shared_ptr<const io::TensorFile> reference;
+  std::vector<std::vector<int32_t>> prompts;
+  ForwardOptions all{.logits = ForwardOptions::Logits::all};
+};
+
+TEST_P(ParityTest, one_pass_gives_the_reference_logits_and_residuals) {
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    const Batch batch = pack({{prompts[p]}}, model->config.vocab);
+    ActivationCache cache;
+    const TapPlan plan(model->config, cache.taps({"blocks.*.hook_resid_pre", "blocks.*.hook_resid_post", "ln_final.hook_normalized",
+                                                  "blocks.*.attn.hook_out", "blocks.*.mlp.hook_out"}));
+    all.taps = &plan;
+    EXPECT_LE(distance(forward(*model, batch, all).logits, logits_of(p)), logit_bound) << "prompt " << p;
+    const auto compare = [&](const std::string& theirs, const std::string& ours) {
+      if (reference->find(theirs)) EXPECT_LE(distance(cache.at(ours), expected(*reference, theirs)), residual_bound) << theirs;
+    };
+    compare(fmt::format("p{}.resid.0", p), "blocks.0.hook_resid_pre");
+    for (int64_t l = 0; l < model->config.n_layers; ++l) {
+      compare(fmt::format("p{}.resid.{}", p, l + 1), point_name(Point::resid_post, l));
+      compare(fmt::format("p{}.attn_out.{}", p, l), point_name(Point::attn_raw, l));
+      compare(fmt::format("p{}.mlp_out.{}", p, l), point_name(Point::mlp_raw, l));
+    }
+    compare(fmt::format("p{}.final_norm", p), "ln_final.hook_normalized");
+  }
+}
+
+TEST_P(ParityTest, token_by_token_and_in_chunks_of_seven_through_the_cache) {
+  for (size_t step : {size_t{1}, size_t{7}}) {
+    nn::KvCache cache = make_cache(*model);
+    all.cache = &cache;
+    for (size_t p = 0; p < prompts.size(); ++p) {
+      const int id = cache.open();
+      std::vector<Tensor> logits;
+      for (size_t i = 0; i < prompts[p].size(); i += step) {
+        const std::vector<int32_t> chunk(prompts[p].begin() + long(i), prompts[p].begin() + long(std::min(prompts[p].size(), i + step)));
+        logits.push_back(forward(*model, pack({{chunk, id}}, model->config.vocab, &cache), all).logits);
+      }
+      EXPECT_LE(distance(at::cat(logits), logits_of(p)), logit_bound) << "prompt " << p << " by " << step;
+      cache.close(id);
+    }
+    EXPECT_EQ(cache.blocks_used(), 0);
+  }
+}
+
+TEST_P(ParityTest, rows_of_one_mixed_batch_prefilled_decoded_and_uncached) {
+  nn::KvCache cache = make_cache(*model);
+  all.cache = &cache;
+  const auto& prompt = prompts[longest()];
+  const std::vector<int32_t> head(prompt.begin(), prompt.end() - 1);
+  const int decoding = cache.open(), prefilling = cache.open();
+  forward(*model, pack({{head, decoding}}, model->config.vocab, &cache), all);
+  const Batch batch = pack({{prompts[0], prefilling}, {{prompt.back()}, decoding}, {prompt}}, model->config.vocab, &cache);
+  EXPECT_EQ(batch.phases[1], Phase::decode);
+  const Tensor logits = forward(*model, batch, all).logits, whole = logits_of(longest());
+  const int64_t first = int64_t(prompts[0].size());
+  EXPECT_LE(distance(logits.narrow(0, 0, first), logits_of(0)), logit_bound);
+  EXPECT_LE(distance(logits.narrow(0, first, 1), whole.narrow(0, whole.size(0) - 1, 1)), logit_bound);
+  EXPECT_LE(distance(logits.narrow(0, first + 1, whole.size(0)), whole), logit_bound);
+}
+
+TEST_P(ParityTest, plain_attention_under_a_score_tap_agrees_to_1e_6_relative) {
+  const Batch batch = pack({{prompts[longest()]}}, model->config.vocab);
+  const Tensor plain = forward(*model, batch, all).logits;
+  const TapPlan plan(model->config, {{"blocks.*.attn.hook_pattern", [](const Tensor&, const Site&) { return std::nullopt; }}});
+  all.taps = &plan;
+  const Tensor tapped = forward(*model, batch, all).logits;
+  EXPECT_LE(distance(tapped, plain), 2e-5 * plain.abs().max().item<double>());
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, ParityTest,
+                         testing::Values(Case{"llama", "model.gguf", "expected_gguf.safetensors"}, Case{"llama", "model.gguf", "expected.safetensors"},
+                                         Case{"llama", "model-q8_0.gguf", "expected_q8_0.safetensors"},
+                                         Case{"llama3_rope_tied", "model.gguf", "expected_gguf.safetensors"},
+                                         Case{"llama3_rope_tied", "model.gguf", "expected.safetensors"},
+                                         Case{"stories260K", "model.gguf", "expected_gguf.safetensors"},
+                                         Case{"stories260K", "model.gguf", "expected.safetensors"}),
+                         [](const auto& info) { return fmt::format("{}_{}", info.param.name, info.index); });
+
+}  // namespace
+}  // namespace ken::model

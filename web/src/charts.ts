@@ -1,0 +1,138 @@
+// What all pictures share: a box that redraws at its own width, figures with keys, scales, error bars.
+import * as Plot from "@observablehq/plot";
+import { h, type Child } from "./dom";
+import { number, sentence, type Style } from "./format";
+import type { Num } from "./study";
+
+export interface Series { name: string; color: string; symbol: "circle" | "square" | "triangle" | "diamond" | "star" | "cross"; dash?: string }
+
+// One order of colours for series without a meaning of their own; shape and dash repeat what the colour says.
+export const SERIES: Omit<Series, "name">[] = [
+  { color: "var(--blue)", symbol: "circle" },
+  { color: "var(--vermilion)", symbol: "square", dash: "7 3" },
+  { color: "var(--green)", symbol: "triangle", dash: "2 3" },
+  { color: "var(--purple)", symbol: "diamond", dash: "9 3 2 3" },
+  { color: "var(--sky)", symbol: "star", dash: "4 2" },
+  { color: "var(--quiet)", symbol: "cross", dash: "1 2" },
+];
+
+export function series(names: string[], from = 0): Series[] {
+  return names.map((name, i) => ({ name, ...SERIES[(i + from) % SERIES.length]! }));
+}
+
+// The chart follows its box, not the window, so that grids, phones and zoom all work.
+export function chart(draw: (width: number) => Element): HTMLElement {
+  const box = h("div", { class: "chart" });
+  let drawn = 0;
+  new ResizeObserver((entries) => {
+    const width = Math.floor(entries[0]?.contentRect.width ?? 0);
+    if (width === drawn || width < 40) return;
+    drawn = width;
+    box.replaceChildren(draw(width));
+  }).observe(box);
+  return box;
+}
+
+export interface FigureText { title: string; how: string; wide?: boolean; narrow?: boolean; keys?: Child }
+
+export function figure(text: FigureText, picture: Child[], table: Child): HTMLElement {
+  return h("figure", { class: `${text.wide ? "wide" : ""} ${text.narrow ? "narrow" : ""}` },
+    h("figcaption", {}, h("h3", {}, text.title), h("p", { class: "how" }, text.how), text.keys ?? null),
+    ...picture, table);
+}
+
+// Small multiples: panels side by side where there is room, under one another on a phone.
+export function panels(...items: [title: string, picture: Child][]): HTMLElement {
+  return h("div", { class: "panels" }, ...items.map(([title, picture]) =>
+    h("div", { class: "panel" }, h("h4", {}, title), picture)));
+}
+
+export function key(items: Series[]): HTMLElement {
+  return h("ul", { class: "key" }, ...items.map((item) => {
+    const swatch = Plot.plot({
+      width: 26, height: 12, margin: 0, axis: null, x: { domain: [0, 1] }, y: { domain: [0, 1] },
+      marks: [
+        Plot.ruleY([0.5], { stroke: item.color, strokeWidth: 2, strokeDasharray: item.dash ?? "none" }),
+        Plot.dot([0], { x: 0.5, y: 0.5, symbol: item.symbol, fill: item.color, r: 4 }),
+      ],
+    });
+    swatch.setAttribute("aria-hidden", "true");
+    return h("li", {}, h("span", { class: "swatch" }, swatch), item.name);
+  }));
+}
+
+export function block_key(items: { name: string; color: string }[]): HTMLElement {
+  return h("ul", { class: "key" }, ...items.map((item) =>
+    h("li", {}, h("span", { class: "block", style: `background:${item.color}` }), item.name)));
+}
+
+export interface PlotText { label: string; width: number; height: number }
+
+export function plot(text: PlotText, options: Plot.PlotOptions): Element {
+  return Plot.plot({
+    width: text.width, height: text.height, ariaLabel: text.label, marginTop: 14, marginRight: 20, marginBottom: 40,
+    style: { fontSize: "12px", fontFamily: "inherit", background: "none", overflow: "visible" }, ...options,
+  });
+}
+
+// One value with its interval, ready to draw.
+export interface Mark { at: string; value: number; lo: number | null; hi: number | null; n: number; tip: string }
+
+export function mark(at: string, what: string, num: Num, style: Style): Mark[] {
+  if (num.value === null) return [];
+  return [{ at, value: num.value, lo: num.ci[0], hi: num.ci[1], n: num.n, tip: `${at}\n${what} ${sentence(num, style)}` }];
+}
+
+const has_interval = (d: Mark): boolean => d.lo !== null && d.hi !== null;
+
+export function bars_up(data: Mark[], color: string, dx = 0): Plot.Markish {
+  return Plot.ruleX(data.filter(has_interval), { x: "at", y1: "lo", y2: "hi", stroke: color, strokeWidth: 1.5, dx });
+}
+
+export function bars_across(data: Mark[], color: string): Plot.Markish {
+  return Plot.ruleY(data.filter(has_interval), { y: "at", x1: "lo", x2: "hi", stroke: color, strokeWidth: 1.5 });
+}
+
+// A line over ordered labels with dots and intervals; dx keeps the intervals of two series apart.
+export function line_up(data: Mark[], line: Series, dx = 0): Plot.Markish[] {
+  return [
+    Plot.lineY(data, { x: "at", y: "value", stroke: line.color, strokeWidth: 2, strokeDasharray: line.dash ?? "none", dx }),
+    bars_up(data, line.color, dx),
+    Plot.dot(data, { x: "at", y: "value", fill: line.color, symbol: line.symbol, r: 4, dx, title: "tip", tip: true }),
+  ];
+}
+
+export const percent_tick = (value: number): string => number(value, "rate");
+
+// The axis of a chart of rates, from 0 to 100 %.
+export const rate_axis = (ticks = 5): Plot.ScaleOptions =>
+  ({ domain: [0, 1], tickFormat: percent_tick, ticks, tickSize: 0, grid: true, label: null });
+
+// Measured, because system fonts differ by a fifth in width.
+let ruler: CanvasRenderingContext2D | null = null;
+export function text_width(text: string): number {
+  ruler ??= document.createElement("canvas").getContext("2d");
+  if (!ruler) return text.length * 7;
+  ruler.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  return ruler.measureText(text).width;
+}
+
+export const widest = (texts: string[]): number => Math.max(0, ...texts.map(text_width));
+
+// Room for the row labels of a horizontal chart: as long as needed, at most two fifths of the picture.
+export function label_room(labels: string[], width: number): number {
+  return Math.ceil(Math.min(widest(labels) + 14, width * 0.4));
+}
+
+// Only labels that do not fit are wrapped: Plot guesses their width and would break some that do.
+export function row_axis(labels: string[], room: number): Plot.Markish {
+  const wrap = widest(labels) > room - 12 ? { lineWidth: (room - 12) / 13, lineHeight: 1.1 } : {};
+  return Plot.axisY({ tickSize: 0, label: null, marginLeft: room, ...wrap });
+}
+
+// Labels that would run into one another are slanted.
+export function label_axis(labels: string[], width: number, label: string): Plot.Markish {
+  const room = width / Math.max(1, labels.length);
+  const slant = widest(labels) > room - 6;
+  return Plot.axisX({ label, tickSize: 0, labelAnchor: "center", labelArrow: "none", tickRotate: slant ? -40 : 0 });
+}

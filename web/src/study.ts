@@ -1,0 +1,47 @@
+// The shape of study.json, as docs/study.schema.json states it.
+export interface Num { value: number | null; n: number; ci: [number | null, number | null]; metric: string }
+
+export type Verdict = "right" | "wrong" | "context" | "memory" | "neither";
+export interface Example {
+  id: string; question: string; gold: string; answer: string; context: string; verdict: Verdict; confidence: Num;
+}
+
+export interface ExposureRow { label: string; accuracy: Num; confidence: Num; right_type: Num }
+export interface AccuracyRow { label: string; accuracy: Num }
+export interface Recall { overall: Num; by_exposure: ExposureRow[]; by_relation: AccuracyRow[]; examples: Example[] }
+
+export interface ReliabilityBin { label: string; confidence: Num; accuracy: Num }
+export interface RiskPoint { coverage: Num; risk: Num; threshold: Num }
+export interface Score {
+  id: string; title: string; surer: "higher" | "lower"; auroc: Num; aurc: Num; ece: Num | null; brier: Num | null;
+  reliability: ReliabilityBin[]; risk_coverage: RiskPoint[];
+}
+export interface Advice { score: string; threshold: Num; error: Num; coverage: Num }
+export interface Certainty { scores: Score[]; advice: Advice | null; examples: Example[] }
+
+export interface FollowRow { label: string; context: Num; memory: Num; neither: Num }
+export interface Conflict {
+  groups: FollowRow[]; by_exposure: FollowRow[]; by_intent: FollowRow[]; reading: AccuracyRow[]; examples: Example[];
+}
+
+export interface Probe {
+  id: "correctness" | "conflict"; title: string; reads: string; positions: string[]; layers: string[]; auroc: Num[][];
+  best: { layer: string; position: string; auroc: Num }; baseline: Num | null;
+}
+
+export interface RateRow { label: string; rate: Num }
+export interface LeverPoint { setting: string; moved: RateRow[]; broke: RateRow[] }
+export interface Lever { id: string; title: string; parameter: string; points: LeverPoint[] }
+
+export type FindingKind = "good" | "caution" | "bad" | "info";
+export interface Finding { id: string; kind: FindingKind; text: string; advice: string }
+
+export interface Study {
+  schema: "ken.study/1";
+  model: {
+    name: string; sha256: string; arch: string; compute: string; parameters: Num; layers: Num; d_model: Num; vocab: Num;
+  };
+  facts: { name: string; source: string; questions: Num; relations: string[] };
+  seed: string;
+  recall: Recall; certainty: Certainty; conflict: Conflict | null; probes: Probe[]; levers: Lever[]; findings: Finding[];
+}
