@@ -11,18 +11,22 @@ namespace {
 
 void check(const Card& card, const Param& param, const Json& value) {
   const bool number = param.standard.is_number();
-  const bool fits = (number && value.is_number() && (!param.standard.is_number_integer() || value.is_number_integer())) ||
-                    (!number && value.type() == param.standard.type()) || param.standard.is_null();
+  const bool fits =
+      (number && value.is_number() && (!param.standard.is_number_integer() || value.is_number_integer())) ||
+      (!number && value.type() == param.standard.type()) || param.standard.is_null();
   if (!fits) {
     fail_usage(card.id, "parameter '{}' takes {} such as {}, not {}", param.name, param.standard.type_name(),
                param.standard.dump(), value.dump());
   }
-  if (number && (value.get<double>() < param.low || value.get<double>() > param.high || value.get<double>() != value.get<double>())) {
+  if (number && (value.get<double>() < param.low || value.get<double>() > param.high ||
+                 value.get<double>() != value.get<double>())) {
     fail_usage(card.id, "parameter '{}' must lie in [{}, {}], not {} ({})", param.name, param.low, param.high,
                value.dump(), param.meaning);
   }
-  if (!param.choices.empty() && std::find(param.choices.begin(), param.choices.end(), value.get<std::string>()) == param.choices.end()) {
-    fail_usage(card.id, "parameter '{}' is one of {}, not {}", param.name, fmt::join(param.choices, ", "), value.dump());
+  if (!param.choices.empty() &&
+      std::find(param.choices.begin(), param.choices.end(), value.get<std::string>()) == param.choices.end()) {
+    fail_usage(card.id, "parameter '{}' is one of {}, not {}", param.name, fmt::join(param.choices, ", "),
+               value.dump());
   }
 }
 
@@ -36,7 +40,8 @@ Json resolve_params(const Card& card, const Json& given) {
     known.push_back(param.name);
   }
   for (const auto& [name, value] : given.items()) {
-    const auto param = std::find_if(card.params.begin(), card.params.end(), [&name = name](const Param& p) { return p.name == name; });
+    const auto param =
+        std::find_if(card.params.begin(), card.params.end(), [&name = name](const Param& p) { return p.name == name; });
     if (param == card.params.end()) fail_usage(card.id, "{}", unknown_name("parameter", name, known));
     check(card, *param, value);
     result[name] = value;
@@ -59,7 +64,8 @@ NamedParams parse_named_params(std::string_view text) {
     }
     const std::string value(pair.substr(equals + 1));
     Json parsed = Json::parse(value, nullptr, false);
-    result.params[std::string(pair.substr(0, equals))] = parsed.is_discarded() || parsed.is_structured() ? Json(value) : parsed;
+    result.params[std::string(pair.substr(0, equals))] =
+        parsed.is_discarded() || parsed.is_structured() ? Json(value) : parsed;
   }
   return result;
 }

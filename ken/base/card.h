@@ -10,22 +10,22 @@ namespace ken {
 
 struct Param {
   std::string name;
-  Json standard;        // the default; its JSON type is the parameter's type
-  std::string meaning;  // one phrase, with the unit
-  double low = -1e300, high = 1e300;       // inclusive bounds of a number
-  std::vector<std::string> choices = {};   // allowed strings, if any
+  Json standard;                          // the default; its JSON type is the parameter's type
+  std::string meaning;                    // one phrase, with the unit
+  double low = -1e300, high = 1e300;      // inclusive bounds of a number
+  std::vector<std::string> choices = {};  // allowed strings, if any
 };
 
 enum class Cost { seconds, minutes, hours };  // on the almanac with 2 cores
 
 struct Card {
-  std::string id;        // the file's name without ".cpp"
-  std::string family;    // the folder's name: confidence, inside, steer, ...
+  std::string id;      // the file's name without ".cpp"
+  std::string family;  // the folder's name: confidence, inside, steer, ...
   std::string title;
   std::string paper;     // arXiv id, or where it was published
   std::string sentence;  // what it does, in one sentence
   std::vector<Param> params = {};
-  std::string example;   // a command that runs as it stands
+  std::string example;          // a command that runs as it stands
   Json null_setting = nullptr;  // parameters under which nothing may change; null where that has no meaning
   std::string direction = {};   // estimators: "higher is surer" or "lower is surer"
   Cost cost = Cost::seconds;

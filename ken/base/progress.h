@@ -11,7 +11,8 @@ namespace ken {
 // Called with (what, done, total, note); total 0 = unknown. The library never prints: cli/ passes a printer.
 using Progress = std::function<void(std::string_view what, size_t done, size_t total, std::string_view note)>;
 
-// Draws one line, rewritten in place on a terminal, at most ten times a second; elsewhere one line per tenth of the work.
+// Draws one line, rewritten in place on a terminal, at most ten times a second; elsewhere one line per tenth of the
+// work.
 class ProgressPrinter {
  public:
   explicit ProgressPrinter(std::FILE* out = stderr);

@@ -47,8 +47,9 @@ struct FactSet {
 
 // A records file: {question, answer | answers | possible_answers (a JSON list in text), subject?, relation? | prop?, id?,
 // exposure? | s_pop?, group?, statement?} per line, or PopQA's TSV as it is. NQ-Swap-like records {question, org_context,
-// org_answer, sub_context, sub_answer} give a fact and its conflict case. A record with kind + context is a ContextCase
-// of the fact it names. Errors name file and line: no question, no answer, an empty set, a duplicate id.
+// org_answer, sub_context, sub_answer} give a fact, its conflict case and, with org_context, its agree case. A record with
+// kind + context is a ContextCase of the fact it names. A fact without a group gets its subject, else its question.
+// Errors name file and line: no question, no answer, an empty set, a duplicate id.
 FactSet read_facts(const fs::path& path);
 
 // Where a file holds no conflict cases but facts carry statements or the relation has several answers: swaps. For each

@@ -9,17 +9,17 @@ using at::Tensor;
 
 // What is asked, kept in parts so that a Control can ask for the same question without its passage.
 struct Prompt {
-  std::string text;                        // what the model reads
-  std::string without_context;             // the same without the passage; empty where there was none
+  std::string text;             // what the model reads
+  std::string without_context;  // the same without the passage; empty where there was none
 };
 
 // One decoding step of one row: its streams' next-token logits, f32 [vocab] each.
 struct Step {
-  Tensor logits;                           // of the main stream, after the Controls before this one
-  std::vector<Tensor> twins;               // of this Control's twins, in the order it asked for them
-  int64_t index = 0;                       // tokens chosen so far
+  Tensor logits;              // of the main stream, after the Controls before this one
+  std::vector<Tensor> twins;  // of this Control's twins, in the order it asked for them
+  int64_t index = 0;          // tokens chosen so far
   const std::vector<int32_t>* chosen = nullptr;
-  bool finish = false;                     // set: the row ends before another token is chosen
+  bool finish = false;  // set: the row ends before another token is chosen
 };
 
 class Control {

@@ -26,14 +26,14 @@ namespace {
 
 // One token sequence with its own positions and cache.
 struct Stream {
-  std::vector<int32_t> pending;            // not yet in the cache
+  std::vector<int32_t> pending;  // not yet in the cache
   int cached = -1;
-  Tensor logits;                           // [vocab] after the last pass
+  Tensor logits;  // [vocab] after the last pass
 };
 
 struct RowControl {
   std::unique_ptr<Control> control;
-  size_t first_twin = 0, twins = 0;        // its streams
+  size_t first_twin = 0, twins = 0;  // its streams
 };
 
 // One generation: request `request`, sample `sample`. Stream 0 is the main one.
@@ -42,7 +42,7 @@ struct Active {
   std::vector<Stream> streams;
   std::vector<RowControl> controls;
   Generated result;
-  std::string decoded;                     // raw text of result.tokens
+  std::string decoded;  // raw text of result.tokens
   size_t streamed = 0;
   bool done = false;
 };
@@ -50,10 +50,15 @@ struct Active {
 class Loop {
  public:
   Loop(const model::Model& model, const std::vector<Request>& requests, const GenerateOptions& options)
-      : model_(model), requests_(requests), options_(options), cache_(model::make_cache(model)), results_(requests.size()) {
+      : model_(model),
+        requests_(requests),
+        options_(options),
+        cache_(model::make_cache(model)),
+        results_(requests.size()) {
     for (size_t r = 0; r < requests.size(); ++r) {
       check(requests[r].sampling);
-      if (requests[r].samples < 1 || requests[r].max_tokens < 1) fail_usage("generate", "samples and max_tokens must be at least 1");
+      if (requests[r].samples < 1 || requests[r].max_tokens < 1)
+        fail_usage("generate", "samples and max_tokens must be at least 1");
       results_[r].resize(size_t(requests[r].samples));
     }
   }
@@ -76,7 +81,9 @@ class Loop {
     int64_t tokens = int64_t(active_.size());
     while (next_ < requests_.size()) {
       const int64_t streams = int64_t(open_streams_);
-      if (!active_.empty() && (streams + requests_[next_].samples > options_.max_rows || tokens > options_.max_pass_tokens)) return;
+      if (!active_.empty() &&
+          (streams + requests_[next_].samples > options_.max_rows || tokens > options_.max_pass_tokens))
+        return;
       active_.push_back(start(next_));
       for (const auto& stream : active_.back().streams) tokens += int64_t(stream.pending.size());
       ++next_;
@@ -90,7 +97,8 @@ class Loop {
 
   Stream open(std::vector<int32_t> tokens, int64_t room) {
     if (int64_t(tokens.size()) + room > model_.config.context) {
-      fail("generate", "the prompt has {} tokens and {} more are asked for; the model's context holds {}", tokens.size(), room, model_.config.context);
+      fail("generate", "the prompt has {} tokens and {} more are asked for; the model's context holds {}",
+           tokens.size(), room, model_.config.context);
     }
     ++open_streams_;
     return {std::move(tokens), cache_.open(), {}};
@@ -105,10 +113,12 @@ class Loop {
       row.controls.back().control->rewrite(prompt);
     }
     const bool rewritten = prompt.text != request.prompt.text;
-    row.streams.push_back(open(request.tokens.empty() || rewritten ? ids(prompt.text) : request.tokens, request.max_tokens));
+    row.streams.push_back(
+        open(request.tokens.empty() || rewritten ? ids(prompt.text) : request.tokens, request.max_tokens));
     for (auto& control : row.controls) {
       control.first_twin = row.streams.size();
-      for (const auto& text : control.control->twins(prompt)) row.streams.push_back(open(ids(text), request.max_tokens));
+      for (const auto& text : control.control->twins(prompt))
+        row.streams.push_back(open(ids(text), request.max_tokens));
       control.twins = row.streams.size() - control.first_twin;
     }
     return row;
@@ -148,7 +158,8 @@ class Loop {
     const size_t before = active_.size();
     for (size_t a = 0; a < before; ++a) {
       if (active_[a].sample != 0 || !active_[a].result.tokens.empty()) continue;
-      for (int64_t j = 1; j < requests_[active_[a].request].samples; ++j) active_.push_back(fork(active_[a], size_t(j)));
+      for (int64_t j = 1; j < requests_[active_[a].request].samples; ++j)
+        active_.push_back(fork(active_[a], size_t(j)));
     }
   }
 
@@ -161,7 +172,7 @@ class Loop {
       Prompt prompt = requests_[parent.request].prompt;
       row.controls.push_back({specs[c].make(), parent.controls[c].first_twin, parent.controls[c].twins});
       row.controls.back().control->rewrite(prompt);
-      row.controls.back().control->twins(prompt);   // a Control may keep state from being asked
+      row.controls.back().control->twins(prompt);  // a Control may keep state from being asked
     }
     return row;
   }
@@ -177,7 +188,8 @@ class Loop {
     if (step.finish) return finish(row, "control");
     const Tensor logits = step.logits.contiguous();
     const std::span<const float> values(logits.data_ptr<float>(), size_t(logits.numel()));
-    if (!std::isfinite(*std::max_element(values.begin(), values.end()))) fail("generate", "the logits hold NaN or infinity; the weights are damaged or a control overflowed");
+    if (!std::isfinite(*std::max_element(values.begin(), values.end())))
+      fail("generate", "the logits hold NaN or infinity; the weights are damaged or a control overflowed");
     const uint64_t sequence = request.key << 16 | row.sample;
     const int32_t token = sample(values, request.sampling, sequence, uint64_t(step.index));
     record(row, logits, token);
@@ -193,7 +205,8 @@ class Loop {
     row.result.logprobs.push_back(double(logprobs.data_ptr<float>()[token]));
     // 0 * -inf is NaN where a mask removed a token.
     row.result.entropies.push_back(-(p * logprobs.clamp_min(-1e30)).sum().item<double>());
-    row.result.margins.push_back(double(top.data_ptr<float>()[0]) - (top.numel() > 1 ? double(top.data_ptr<float>()[1]) : 0.0));
+    row.result.margins.push_back(double(top.data_ptr<float>()[0]) -
+                                 (top.numel() > 1 ? double(top.data_ptr<float>()[1]) : 0.0));
   }
 
   void append(Active& row, int32_t token) {
@@ -218,7 +231,8 @@ class Loop {
   int64_t tokens_before(const Active& row, size_t cut) const {
     int64_t n = 0;
     while (n < int64_t(row.result.tokens.size()) &&
-           model_.tokenizer->decode({row.result.tokens.data(), size_t(n + 1)}).size() <= cut) ++n;
+           model_.tokenizer->decode({row.result.tokens.data(), size_t(n + 1)}).size() <= cut)
+      ++n;
     return n;
   }
 
@@ -230,8 +244,9 @@ class Loop {
     if (!all) {
       for (const auto& stop : request.stop)
         for (size_t n = std::min(stop.size(), row.decoded.size()); n > 0; --n)
-          if (row.decoded.compare(row.decoded.size() - n, n, stop, 0, n) == 0) end = std::min(end, row.decoded.size() - n);
-      size_t start = end;   // back up over an unfinished UTF-8 character
+          if (row.decoded.compare(row.decoded.size() - n, n, stop, 0, n) == 0)
+            end = std::min(end, row.decoded.size() - n);
+      size_t start = end;  // back up over an unfinished UTF-8 character
       while (start > 0 && end - start < 3 && (row.decoded[start - 1] & 0xC0) == 0x80) --start;
       if (start > 0) {
         const unsigned char lead = static_cast<unsigned char>(row.decoded[start - 1]);
@@ -247,8 +262,10 @@ class Loop {
   void finish(Active& row, const char* reason) {
     row.done = true;
     row.result.finish = reason;
-    if (row.result.answer_tokens == 0 && row.result.finish != "stop") row.result.answer_tokens = int64_t(row.result.tokens.size());
-    if (row.result.finish == "stop" && row.result.logprobs.size() > row.result.tokens.size()) row.result.answer_tokens = int64_t(row.result.tokens.size());
+    if (row.result.answer_tokens == 0 && row.result.finish != "stop")
+      row.result.answer_tokens = int64_t(row.result.tokens.size());
+    if (row.result.finish == "stop" && row.result.logprobs.size() > row.result.tokens.size())
+      row.result.answer_tokens = int64_t(row.result.tokens.size());
     if (row.sample == 0) stream_text(row, true);
     const size_t first = row.decoded.find_first_not_of(" \n\t"), last = row.decoded.find_last_not_of(" \n\t");
     row.result.text = first == std::string::npos ? "" : row.decoded.substr(first, last - first + 1);
@@ -288,7 +305,8 @@ class Loop {
 
 }  // namespace
 
-std::vector<std::vector<Generated>> generate(const model::Model& model, const std::vector<Request>& requests, const GenerateOptions& options) {
+std::vector<std::vector<Generated>> generate(const model::Model& model, const std::vector<Request>& requests,
+                                             const GenerateOptions& options) {
   return Loop(model, requests, options).run();
 }
 

@@ -9,37 +9,38 @@ namespace ken::generate {
 
 struct Request {
   Prompt prompt;
-  std::vector<int32_t> tokens;             // instead of prompt.text, if not empty
+  std::vector<int32_t> tokens;  // instead of prompt.text, if not empty
   Sampling sampling;
   int64_t max_tokens = 16;
   int64_t samples = 1;
-  std::vector<std::string> stop;           // the text ends before any of these
+  std::vector<std::string> stop;  // the text ends before any of these
   std::vector<ControlSpec> controls;
-  uint64_t key = 0;                        // identifies the request in the noise: sample j draws from sequence (key, j)
+  uint64_t key = 0;  // identifies the request in the noise: sample j draws from sequence (key, j)
   // Called with each new piece of text of sample 0, in order, whole UTF-8 characters only.
   std::function<void(const std::string&)> on_text;
 };
 
 struct Generated {
-  std::vector<int32_t> tokens;             // without EOS
-  std::vector<double> logprobs;            // of each token, and of EOS last if it ended the text: nats, before temperature
-  std::vector<double> entropies;           // of the distribution each was chosen from: nats
-  std::vector<double> margins;             // probability of the likeliest minus the second
-  std::string text;                        // decoded, cut at the stop text, outer blanks away
-  std::string finish;                      // "stop" (EOS or stop text), "length", "control"
-  int64_t answer_tokens = 0;               // tokens that belong to `text`: before a stop text
-  double logprob() const;                  // sum over the answer's tokens
+  std::vector<int32_t> tokens;    // without EOS
+  std::vector<double> logprobs;   // of each token, and of EOS last if it ended the text: nats, before temperature
+  std::vector<double> entropies;  // of the distribution each was chosen from: nats
+  std::vector<double> margins;    // probability of the likeliest minus the second
+  std::string text;               // decoded, cut at the stop text, outer blanks away
+  std::string finish;             // "stop" (EOS or stop text), "length", "control"
+  int64_t answer_tokens = 0;      // tokens that belong to `text`: before a stop text
+  double logprob() const;         // sum over the answer's tokens
 };
 
 struct GenerateOptions {
   nn::Compute compute = nn::Compute::fast;
-  int64_t max_rows = 256;                  // streams in flight
+  int64_t max_rows = 256;  // streams in flight
   int64_t max_pass_tokens = 4096;
   Progress progress;
   std::string what = "generate";
 };
 
 // Results in the order of the requests; request i gives requests[i].samples of them.
-std::vector<std::vector<Generated>> generate(const model::Model& model, const std::vector<Request>& requests, const GenerateOptions& options);
+std::vector<std::vector<Generated>> generate(const model::Model& model, const std::vector<Request>& requests,
+                                             const GenerateOptions& options);
 
 }  // namespace ken::generate

@@ -35,7 +35,8 @@ size_t kept(const std::vector<float>& logits, const std::vector<int32_t>& order,
 
 void check(const Sampling& s) {
   const auto within = [](double value, double low, double high, const char* name) {
-    if (!(value >= low && value <= high)) fail_usage("sampling", "{} is {}; it must lie in [{}, {}]", name, value, low, high);
+    if (!(value >= low && value <= high))
+      fail_usage("sampling", "{} is {}; it must lie in [{}, {}]", name, value, low, high);
   };
   within(s.temperature, 0, 100, "temperature");
   within(s.top_p, 1e-9, 1, "top_p");
@@ -69,7 +70,8 @@ int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t
   double highest = -INFINITY;
   for (size_t i = 0; i < n; ++i) {
     const int32_t token = order[i];
-    const double value = double(logits[size_t(token)]) / sampling.temperature + gumbel(sampling.seed, sequence, step, uint64_t(token));
+    const double value =
+        double(logits[size_t(token)]) / sampling.temperature + gumbel(sampling.seed, sequence, step, uint64_t(token));
     if (value > highest || (value == highest && token < chosen)) highest = value, chosen = token;
   }
   return chosen;

@@ -6,16 +6,16 @@
 namespace ken::generate {
 
 struct Sampling {
-  double temperature = 0;      // 0: the most likely token (ties: the lowest id)
-  int64_t top_k = 0;           // 0: all
-  double top_p = 1;            // the smallest set of likeliest tokens whose probability reaches it
-  double min_p = 0;            // tokens with p >= min_p * largest p
+  double temperature = 0;  // 0: the most likely token (ties: the lowest id)
+  int64_t top_k = 0;       // 0: all
+  double top_p = 1;        // the smallest set of likeliest tokens whose probability reaches it
+  double min_p = 0;        // tokens with p >= min_p * largest p
   uint64_t seed = 0;
 };
-void check(const Sampling& sampling);   // UsageError naming the value out of range
+void check(const Sampling& sampling);  // UsageError naming the value out of range
 
-// Gumbel-max (so that the noise can be replayed under changed logits): argmax of logit / temperature + g over the tokens
-// that the filters keep. Filters apply to the tempered distribution in the order top-k, top-p, min-p.
+// Gumbel-max (so that the noise can be replayed under changed logits): argmax of logit / temperature + g over the
+// tokens that the filters keep. Filters apply to the tempered distribution in the order top-k, top-p, min-p.
 int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t sequence, uint64_t step);
 
 // The Gumbel noise of one token.

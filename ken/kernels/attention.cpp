@@ -10,7 +10,8 @@ namespace {
 
 // scores[j] = scale * q . k[j], n keys that lie `stride` apart. Returns the largest.
 template <typename T>
-KEN_INLINE float score_keys(const float* q, const T* k, int64_t stride, int64_t n, int64_t width, float scale, float* scores, float top) {
+KEN_INLINE float score_keys(const float* q, const T* k, int64_t stride, int64_t n, int64_t width, float scale,
+                            float* scores, float top) {
   for (int64_t j = 0; j < n; ++j) {
     const T* key = k + j * stride;
     float dot = 0;
@@ -65,8 +66,12 @@ KEN_INLINE void packed_head(const Packed<T>& a, int64_t begin, int64_t end, int6
     if (a.lse) a.lse[t * a.heads + h] = top + std::log(sum);
   }
 }
-KEN_CLONES void run_packed_head(const Packed<float>& a, int64_t b, int64_t e, int64_t h, float* s) { packed_head(a, b, e, h, s); }
-KEN_CLONES void run_packed_head(const Packed<bf16>& a, int64_t b, int64_t e, int64_t h, float* s) { packed_head(a, b, e, h, s); }
+KEN_CLONES void run_packed_head(const Packed<float>& a, int64_t b, int64_t e, int64_t h, float* s) {
+  packed_head(a, b, e, h, s);
+}
+KEN_CLONES void run_packed_head(const Packed<bf16>& a, int64_t b, int64_t e, int64_t h, float* s) {
+  packed_head(a, b, e, h, s);
+}
 
 template <typename T>
 struct Gradients {
@@ -81,7 +86,8 @@ struct Gradients {
 template <typename T>
 KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t end, int64_t kh, float* scratch) {
   const int64_t n = end - begin, D = a.width, group = a.heads / a.kv_heads, stride = a.kv_heads * D;
-  float *k = scratch, *v = k + n * D, *dk = v + n * D, *dv = dk + n * D, *q = dv + n * D, *dz = q + D, *dq = dz + D, *p = dq + D;
+  float *k = scratch, *v = k + n * D, *dk = v + n * D, *dv = dk + n * D, *q = dv + n * D, *dz = q + D, *dq = dz + D,
+        *p = dq + D;
   for (int64_t j = 0; j < n; ++j) {
     for (int64_t i = 0; i < D; ++i) {
       const int64_t from = (begin + j) * stride + kh * D + i;
@@ -124,14 +130,18 @@ KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t en
     }
   }
 }
-KEN_CLONES void run_packed_backward(const Gradients<float>& a, int64_t b, int64_t e, int64_t kh, float* s) { packed_backward(a, b, e, kh, s); }
-KEN_CLONES void run_packed_backward(const Gradients<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) { packed_backward(a, b, e, kh, s); }
+KEN_CLONES void run_packed_backward(const Gradients<float>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+  packed_backward(a, b, e, kh, s);
+}
+KEN_CLONES void run_packed_backward(const Gradients<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+  packed_backward(a, b, e, kh, s);
+}
 
 template <typename T>
 struct Paged {
   const T* q;
-  const float *k, *v;      // pools [blocks, K, block, D]
-  const int32_t* table;    // this sequence's blocks
+  const float *k, *v;    // pools [blocks, K, block, D]
+  const int32_t* table;  // this sequence's blocks
   T* z;
   int64_t heads, kv_heads, width, block;
   float scale;
@@ -157,8 +167,12 @@ KEN_INLINE void paged_head(const Paged<T>& a, int64_t begin, int64_t end, int64_
     for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
   }
 }
-KEN_CLONES void run_paged_head(const Paged<float>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) { paged_head(a, b, e, n, h, s); }
-KEN_CLONES void run_paged_head(const Paged<bf16>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) { paged_head(a, b, e, n, h, s); }
+KEN_CLONES void run_paged_head(const Paged<float>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
+  paged_head(a, b, e, n, h, s);
+}
+KEN_CLONES void run_paged_head(const Paged<bf16>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
+  paged_head(a, b, e, n, h, s);
+}
 
 int64_t longest(const int64_t* offsets, int64_t sequences) {
   int64_t most = 0;
@@ -175,7 +189,8 @@ void for_tasks(int64_t tasks, int64_t floats, Fn fn) {
   });
 }
 
-std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, double scale) {
+std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
+                                         double scale) {
   Tensor z = at::empty_like(q), lse = at::empty({q.size(0), q.size(1)}, q.options().dtype(at::kFloat));
   const int64_t* at = offsets.data_ptr<int64_t>();
   const int64_t S = offsets.size(0) - 1, H = q.size(1), D = q.size(2);
@@ -190,15 +205,17 @@ std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const
   return {z, lse};
 }
 
-std::tuple<Tensor, Tensor, Tensor> attention_backward_cpu(const Tensor& dz, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& z,
-                                                          const Tensor& lse, const Tensor& offsets, double scale) {
+std::tuple<Tensor, Tensor, Tensor> attention_backward_cpu(const Tensor& dz, const Tensor& q, const Tensor& k,
+                                                          const Tensor& v, const Tensor& z, const Tensor& lse,
+                                                          const Tensor& offsets, double scale) {
   Tensor dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v);
   const int64_t* at = offsets.data_ptr<int64_t>();
   const int64_t S = offsets.size(0) - 1, K = k.size(1), D = q.size(2), most = longest(at, S);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
     const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
-    const Gradients<T> a{of(dz), of(q), of(k), of(v), of(z), lse.data_ptr<float>(), of(dq), of(dk), of(dv), q.size(1), K, D, float(scale)};
+    const Gradients<T> a{of(dz), of(q),  of(k),     of(v), of(z), lse.data_ptr<float>(), of(dq),
+                         of(dk), of(dv), q.size(1), K,     D,     float(scale)};
     for_tasks(S * K, 4 * most * D + 3 * D + most, [&](int64_t task, float* scratch) {
       run_packed_backward(a, at[task / K], at[task / K + 1], task % K, scratch);
     });
@@ -206,8 +223,8 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward_cpu(const Tensor& dz, cons
   return {dq, dk, dv};
 }
 
-Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table, const Tensor& lengths,
-                           const Tensor& offsets, double scale) {
+Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                           const Tensor& lengths, const Tensor& offsets, double scale) {
   Tensor z = at::empty_like(q);
   const int64_t* at = offsets.data_ptr<int64_t>();
   const int64_t* length = lengths.data_ptr<int64_t>();
@@ -217,8 +234,16 @@ Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& 
     using T = std::remove_pointer_t<decltype(data)>;
     for_tasks(S * H, 2 * D + most, [&](int64_t task, float* scratch) {
       const int64_t s = task / H;
-      const Paged<T> a{data, k_pool.data_ptr<float>(), v_pool.data_ptr<float>(), table.data_ptr<int32_t>() + s * table.size(1),
-                       static_cast<T*>(z.data_ptr()), H, k_pool.size(1), D, k_pool.size(2), float(scale)};
+      const Paged<T> a{data,
+                       k_pool.data_ptr<float>(),
+                       v_pool.data_ptr<float>(),
+                       table.data_ptr<int32_t>() + s * table.size(1),
+                       static_cast<T*>(z.data_ptr()),
+                       H,
+                       k_pool.size(1),
+                       D,
+                       k_pool.size(2),
+                       float(scale)};
       run_paged_head(a, at[s], at[s + 1], length[s], task % H, scratch);
     });
   });
@@ -229,8 +254,12 @@ Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& 
 
 TORCH_LIBRARY_FRAGMENT(ken, m) {
   m.def("attention(Tensor q, Tensor k, Tensor v, Tensor offsets, float scale) -> (Tensor, Tensor)");
-  m.def("attention_backward(Tensor dz, Tensor q, Tensor k, Tensor v, Tensor z, Tensor lse, Tensor offsets, float scale) -> (Tensor, Tensor, Tensor)");
-  m.def("attention_paged(Tensor q, Tensor k_pool, Tensor v_pool, Tensor table, Tensor lengths, Tensor offsets, float scale) -> Tensor");
+  m.def(
+      "attention_backward(Tensor dz, Tensor q, Tensor k, Tensor v, Tensor z, Tensor lse, Tensor offsets, float scale) "
+      "-> (Tensor, Tensor, Tensor)");
+  m.def(
+      "attention_paged(Tensor q, Tensor k_pool, Tensor v_pool, Tensor table, Tensor lengths, Tensor offsets, float "
+      "scale) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(ken, CPU, m) {
   m.impl("attention", attention_cpu);
@@ -238,19 +267,25 @@ TORCH_LIBRARY_IMPL(ken, CPU, m) {
   m.impl("attention_paged", attention_paged_cpu);
 }
 
-std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, double scale) {
-  static const auto op = operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&, double)>("ken::attention");
+std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
+                                     double scale) {
+  static const auto op =
+      operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&, double)>(
+          "ken::attention");
   return op.call(q.contiguous(), k.contiguous(), v.contiguous(), offsets, scale);
 }
-std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& z,
-                                                      const Tensor& lse, const Tensor& offsets, double scale) {
-  static const auto op = operation<std::tuple<Tensor, Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                                                                      const Tensor&, const Tensor&, double)>("ken::attention_backward");
+std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k,
+                                                      const Tensor& v, const Tensor& z, const Tensor& lse,
+                                                      const Tensor& offsets, double scale) {
+  static const auto op = operation<std::tuple<Tensor, Tensor, Tensor>(
+      const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, double)>(
+      "ken::attention_backward");
   return op.call(dz.contiguous(), q, k, v, z, lse, offsets, scale);
 }
-Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table, const Tensor& lengths,
-                       const Tensor& offsets, double scale) {
-  static const auto op = operation<Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, double)>("ken::attention_paged");
+Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                       const Tensor& lengths, const Tensor& offsets, double scale) {
+  static const auto op = operation<Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                                          const Tensor&, double)>("ken::attention_paged");
   return op.call(q.contiguous(), k_pool, v_pool, table, lengths, offsets, scale);
 }
 

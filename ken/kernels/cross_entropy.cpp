@@ -27,7 +27,9 @@ KEN_INLINE void row_(T* x, int64_t n, int64_t target, float weight, float* loss,
   for (int64_t i = 0; i < n; ++i) store(x[i], scratch[i] * scale);
   store(x[target], scratch[target] * scale - weight);
 }
-KEN_CLONES void row(float* x, int64_t n, int64_t t, float w, float* l, float* h, float* s) { row_(x, n, t, w, l, h, s); }
+KEN_CLONES void row(float* x, int64_t n, int64_t t, float w, float* l, float* h, float* s) {
+  row_(x, n, t, w, l, h, s);
+}
 KEN_CLONES void row(bf16* x, int64_t n, int64_t t, float w, float* l, float* h, float* s) { row_(x, n, t, w, l, h, s); }
 
 std::tuple<Tensor, Tensor> cross_entropy_cpu(const Tensor& logits, const Tensor& targets, const Tensor& weights) {
@@ -38,7 +40,8 @@ std::tuple<Tensor, Tensor> cross_entropy_cpu(const Tensor& logits, const Tensor&
     std::vector<float> scratch(static_cast<size_t>(vocab));
     with_data(logits, [&](auto* x) {
       for (int64_t r = begin; r < end; ++r) {
-        row(x + r * vocab, vocab, target[r], weights.data_ptr<float>()[r], loss.data_ptr<float>() + r, hit.data_ptr<float>() + r, scratch.data());
+        row(x + r * vocab, vocab, target[r], weights.data_ptr<float>()[r], loss.data_ptr<float>() + r,
+            hit.data_ptr<float>() + r, scratch.data());
       }
     });
   });
@@ -47,11 +50,14 @@ std::tuple<Tensor, Tensor> cross_entropy_cpu(const Tensor& logits, const Tensor&
 
 }  // namespace
 
-TORCH_LIBRARY_FRAGMENT(ken, m) { m.def("cross_entropy_(Tensor(a!) logits, Tensor targets, Tensor weights) -> (Tensor, Tensor)"); }
+TORCH_LIBRARY_FRAGMENT(ken, m) {
+  m.def("cross_entropy_(Tensor(a!) logits, Tensor targets, Tensor weights) -> (Tensor, Tensor)");
+}
 TORCH_LIBRARY_IMPL(ken, CPU, m) { m.impl("cross_entropy_", cross_entropy_cpu); }
 
 std::tuple<Tensor, Tensor> cross_entropy_(const Tensor& logits, const Tensor& targets, const Tensor& weights) {
-  static const auto op = operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&)>("ken::cross_entropy_");
+  static const auto op =
+      operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&)>("ken::cross_entropy_");
   return op.call(logits, targets, weights);
 }
 

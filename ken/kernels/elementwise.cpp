@@ -8,7 +8,8 @@ namespace {
 
 // One row of one head; cos and sin hold R/2 values.
 template <typename T>
-KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, int64_t half, int64_t width, bool interleaved) {
+KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, int64_t half, int64_t width,
+                          bool interleaved) {
   const int64_t step = interleaved ? 2 : 1, other = interleaved ? 1 : half;
 #pragma omp simd
   for (int64_t i = 0; i < half; ++i) {
@@ -20,7 +21,8 @@ KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, 
 }
 
 template <typename T>
-KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, int64_t begin, int64_t end, int64_t heads, int64_t width, int64_t half, bool interleaved) {
+KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, int64_t begin, int64_t end, int64_t heads,
+                           int64_t width, int64_t half, bool interleaved) {
   for (int64_t t = begin; t < end; ++t) {
     const float* cos = table + t * 2 * half;
     for (int64_t h = 0; h < heads; ++h) {
@@ -29,14 +31,17 @@ KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, int64_t begin, 
     }
   }
 }
-KEN_CLONES void rope_rows(const float* x, float* y, const float* table, int64_t b, int64_t e, int64_t h, int64_t w, int64_t half, bool i) {
+KEN_CLONES void rope_rows(const float* x, float* y, const float* table, int64_t b, int64_t e, int64_t h, int64_t w,
+                          int64_t half, bool i) {
   rope_rows_(x, y, table, b, e, h, w, half, i);
 }
-KEN_CLONES void rope_rows(const bf16* x, bf16* y, const float* table, int64_t b, int64_t e, int64_t h, int64_t w, int64_t half, bool i) {
+KEN_CLONES void rope_rows(const bf16* x, bf16* y, const float* table, int64_t b, int64_t e, int64_t h, int64_t w,
+                          int64_t half, bool i) {
   rope_rows_(x, y, table, b, e, h, w, half, i);
 }
 
-Tensor rope_cpu(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved, double direction) {
+Tensor rope_cpu(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved,
+                double direction) {
   const int64_t n = x.size(0), heads = x.size(1), width = x.size(2), half = frequencies.size(0);
   Tensor y = at::empty_like(x), table = at::empty({n, 2, half}, frequencies.options());
   const int64_t* position = positions.data_ptr<int64_t>();
@@ -105,10 +110,11 @@ std::tuple<Tensor, Tensor> swiglu_backward_cpu(const Tensor& dy, const Tensor& g
   Tensor dgate = at::empty_like(gate), dup = at::empty_like(up);
   at::parallel_for(0, gate.numel(), span_a_task, [&](int64_t b, int64_t e) {
     if (is_bf16(gate)) {
-      swiglu_backward_span(bf16_data(dy) + b, bf16_data(gate) + b, bf16_data(up) + b, bf16_data(dgate) + b, bf16_data(dup) + b, e - b);
+      swiglu_backward_span(bf16_data(dy) + b, bf16_data(gate) + b, bf16_data(up) + b, bf16_data(dgate) + b,
+                           bf16_data(dup) + b, e - b);
     } else {
-      swiglu_backward_span(dy.data_ptr<float>() + b, gate.data_ptr<float>() + b, up.data_ptr<float>() + b, dgate.data_ptr<float>() + b,
-                           dup.data_ptr<float>() + b, e - b);
+      swiglu_backward_span(dy.data_ptr<float>() + b, gate.data_ptr<float>() + b, up.data_ptr<float>() + b,
+                           dgate.data_ptr<float>() + b, dup.data_ptr<float>() + b, e - b);
     }
   });
   return {dgate, dup};
@@ -136,7 +142,8 @@ Tensor swiglu(const Tensor& gate, const Tensor& up) {
   return op.call(gate.contiguous(), up.contiguous());
 }
 std::tuple<Tensor, Tensor> swiglu_backward(const Tensor& dy, const Tensor& gate, const Tensor& up) {
-  static const auto op = operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&)>("ken::swiglu_backward");
+  static const auto op =
+      operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&)>("ken::swiglu_backward");
   return op.call(dy.contiguous(), gate, up);
 }
 

@@ -1,6 +1,6 @@
-// The kernels by name. Each is registered with the torch dispatcher: the fast version for CPU, the plain torch-operation
-// version (reference.cpp) for every other device. f32 or bf16 in and out; all arithmetic is f32.
-// T tokens, H query heads, K key/value heads, D head width, S sequences.
+// The kernels by name. Each is registered with the torch dispatcher: the fast version for CPU, the plain
+// torch-operation version (reference.cpp) for every other device. f32 or bf16 in and out; all arithmetic is f32. T
+// tokens, H query heads, K key/value heads, D head width, S sequences.
 #pragma once
 #include "ken/nn/torch.h"
 
@@ -11,10 +11,12 @@ using at::Tensor;
 // y = x / rms(x) * weight in `dtype`; rstd [T] f32 is what the backward pass needs.
 std::tuple<Tensor, Tensor> rms_norm(const Tensor& x, const Tensor& weight, double eps, at::ScalarType dtype);
 // (sum = x + delta in f32, y = norm(sum), rstd): the same operations in the same order as adding and then rms_norm.
-std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps, at::ScalarType dtype);
+std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps,
+                                                at::ScalarType dtype);
 // Gradients of rms_norm: (dx [T, d] f32 = carry + ..., dweight [d] f32); carry is the gradient that reaches x directly,
 // or an undefined tensor.
-std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd, const c10::optional<Tensor>& carry);
+std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                             const Tensor& rstd, const c10::optional<Tensor>& carry);
 
 // Rotary embedding: pairs (i, i + D/2), or (2i, 2i + 1) when interleaved, turned by position * frequency[i] (times
 // `direction`, -1 for the backward pass). x [T, H, D], positions [T] i64, frequencies [R/2] f32 with R <= D: the other
@@ -27,14 +29,16 @@ std::tuple<Tensor, Tensor> swiglu_backward(const Tensor& dy, const Tensor& gate,
 
 // Causal attention inside each packed sequence: q [T, H, D], k and v [T, K, D], offsets [S + 1] i64.
 // Result (z [T, H, D], lse [T, H] f32).
-std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, double scale);
-std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& z,
-                                                      const Tensor& lse, const Tensor& offsets, double scale);
+std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
+                                     double scale);
+std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k,
+                                                      const Tensor& v, const Tensor& z, const Tensor& lse,
+                                                      const Tensor& offsets, double scale);
 
 // Attention over cached keys: pools [blocks, K, block, D] f32, table [S, most blocks] i32, lengths [S] i64 = keys of
 // sequence s, of which its own rows (offsets) are the last.
-Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table, const Tensor& lengths,
-                       const Tensor& offsets, double scale);
+Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                       const Tensor& lengths, const Tensor& offsets, double scale);
 
 // Rows [begin, end) of a stored matrix, widened: `stored` is f16 or bf16 [out, in], or u8 [out, bytes] of Q8_0 blocks.
 Tensor widen(const Tensor& stored, int64_t columns, int64_t begin, int64_t end, at::ScalarType dtype);

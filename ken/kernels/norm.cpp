@@ -8,7 +8,8 @@ namespace {
 
 // One row: sum = x + delta (delta may be null), y = sum * rstd * w.
 template <typename D, typename Y>
-KEN_INLINE void norm_row(const float* x, const D* delta, const float* w, float* sum, Y* y, float* rstd, int64_t d, float eps) {
+KEN_INLINE void norm_row(const float* x, const D* delta, const float* w, float* sum, Y* y, float* rstd, int64_t d,
+                         float eps) {
   float squares = 0;
   if (delta) {
 #pragma omp simd
@@ -23,11 +24,12 @@ KEN_INLINE void norm_row(const float* x, const D* delta, const float* w, float* 
   *rstd = r;
 }
 
-#define KEN_NORM_ROWS(name, D, Y)                                                                                       \
-  KEN_CLONES void name(const float* x, const D* delta, const float* w, float* sum, Y* y, float* rstd, int64_t begin,    \
-                       int64_t end, int64_t d, float eps) {                                                             \
-    for (int64_t t = begin; t < end; ++t)                                                                               \
-      norm_row<D, Y>(x + t * d, delta ? delta + t * d : nullptr, w, sum ? sum + t * d : nullptr, y + t * d, rstd + t, d, eps); \
+#define KEN_NORM_ROWS(name, D, Y)                                                                                     \
+  KEN_CLONES void name(const float* x, const D* delta, const float* w, float* sum, Y* y, float* rstd, int64_t begin,  \
+                       int64_t end, int64_t d, float eps) {                                                           \
+    for (int64_t t = begin; t < end; ++t)                                                                             \
+      norm_row<D, Y>(x + t * d, delta ? delta + t * d : nullptr, w, sum ? sum + t * d : nullptr, y + t * d, rstd + t, \
+                     d, eps);                                                                                         \
   }
 KEN_NORM_ROWS(norm_rows, float, float)
 KEN_NORM_ROWS(norm_rows, float, bf16)
@@ -37,8 +39,8 @@ KEN_NORM_ROWS(norm_rows, bf16, bf16)
 
 // dx = carry + r * (w*dy - x * r^2 * mean(w*dy*x)); dweight += dy * x * r.
 template <typename T>
-KEN_INLINE void norm_backward_rows_(const T* dy, const float* x, const float* w, const float* rstd, const float* carry, float* dx,
-                                    float* dw, int64_t begin, int64_t end, int64_t d) {
+KEN_INLINE void norm_backward_rows_(const T* dy, const float* x, const float* w, const float* rstd, const float* carry,
+                                    float* dx, float* dw, int64_t begin, int64_t end, int64_t d) {
   for (int64_t t = begin; t < end; ++t) {
     const T* g = dy + t * d;
     const float* row = x + t * d;
@@ -57,19 +59,19 @@ KEN_INLINE void norm_backward_rows_(const T* dy, const float* x, const float* w,
     }
   }
 }
-KEN_CLONES void norm_backward_rows(const float* dy, const float* x, const float* w, const float* rstd, const float* carry, float* dx,
-                                   float* dw, int64_t begin, int64_t end, int64_t d) {
+KEN_CLONES void norm_backward_rows(const float* dy, const float* x, const float* w, const float* rstd,
+                                   const float* carry, float* dx, float* dw, int64_t begin, int64_t end, int64_t d) {
   norm_backward_rows_(dy, x, w, rstd, carry, dx, dw, begin, end, d);
 }
-KEN_CLONES void norm_backward_rows(const bf16* dy, const float* x, const float* w, const float* rstd, const float* carry, float* dx,
-                                   float* dw, int64_t begin, int64_t end, int64_t d) {
+KEN_CLONES void norm_backward_rows(const bf16* dy, const float* x, const float* w, const float* rstd,
+                                   const float* carry, float* dx, float* dw, int64_t begin, int64_t end, int64_t d) {
   norm_backward_rows_(dy, x, w, rstd, carry, dx, dw, begin, end, d);
 }
 
 constexpr int64_t rows_a_task = 32;
 
-std::tuple<Tensor, Tensor, Tensor> add_rms_norm_cpu(const Tensor& x, const c10::optional<Tensor>& delta, const Tensor& weight, double eps,
-                                                    at::ScalarType dtype) {
+std::tuple<Tensor, Tensor, Tensor> add_rms_norm_cpu(const Tensor& x, const c10::optional<Tensor>& delta,
+                                                    const Tensor& weight, double eps, at::ScalarType dtype) {
   const int64_t d = x.size(-1), n = d > 0 ? x.numel() / d : 0;
   Tensor sum = delta ? at::empty_like(x) : x;
   Tensor y = at::empty(x.sizes(), x.options().dtype(dtype)), rstd = at::empty({n}, x.options());
@@ -78,7 +80,8 @@ std::tuple<Tensor, Tensor, Tensor> add_rms_norm_cpu(const Tensor& x, const c10::
   at::parallel_for(0, n, rows_a_task, [&](int64_t begin, int64_t end) {
     with_data(y, [&](auto* out) {
       if (!delta) {
-        norm_rows(x.data_ptr<float>(), static_cast<const float*>(nullptr), w, nullptr, out, rstd.data_ptr<float>(), begin, end, d, float(eps));
+        norm_rows(x.data_ptr<float>(), static_cast<const float*>(nullptr), w, nullptr, out, rstd.data_ptr<float>(),
+                  begin, end, d, float(eps));
       } else {
         with_data(*delta, [&](const auto* add) {
           norm_rows(x.data_ptr<float>(), add, w, sums, out, rstd.data_ptr<float>(), begin, end, d, float(eps));
@@ -89,9 +92,10 @@ std::tuple<Tensor, Tensor, Tensor> add_rms_norm_cpu(const Tensor& x, const c10::
   return {sum, y, rstd};
 }
 
-// The weight's gradient is summed over fixed chunks of rows, then over the chunks in order: the thread count cannot show.
-std::tuple<Tensor, Tensor> rms_norm_backward_cpu(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                                                 const c10::optional<Tensor>& carry) {
+// The weight's gradient is summed over fixed chunks of rows, then over the chunks in order: the thread count cannot
+// show.
+std::tuple<Tensor, Tensor> rms_norm_backward_cpu(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                                 const Tensor& rstd, const c10::optional<Tensor>& carry) {
   const int64_t d = x.size(-1), n = d > 0 ? x.numel() / d : 0, chunk = 256, chunks = (n + chunk - 1) / chunk;
   const Tensor dyc = dy.contiguous(), carried = carry ? carry->contiguous() : Tensor();
   Tensor dx = at::empty_like(x), parts = at::zeros({chunks, d}, x.options());
@@ -99,8 +103,8 @@ std::tuple<Tensor, Tensor> rms_norm_backward_cpu(const Tensor& dy, const Tensor&
     for (int64_t c = begin; c < end; ++c) {
       with_data(dyc, [&](const auto* g) {
         norm_backward_rows(g, x.data_ptr<float>(), weight.data_ptr<float>(), rstd.data_ptr<float>(),
-                           carry ? carried.data_ptr<float>() : nullptr, dx.data_ptr<float>(), parts.data_ptr<float>() + c * d, c * chunk,
-                           std::min(n, (c + 1) * chunk), d);
+                           carry ? carried.data_ptr<float>() : nullptr, dx.data_ptr<float>(),
+                           parts.data_ptr<float>() + c * d, c * chunk, std::min(n, (c + 1) * chunk), d);
       });
     }
   });
@@ -110,7 +114,8 @@ std::tuple<Tensor, Tensor> rms_norm_backward_cpu(const Tensor& dy, const Tensor&
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(ken, m) {
-  m.def("add_rms_norm(Tensor x, Tensor? delta, Tensor weight, float eps, ScalarType dtype) -> (Tensor, Tensor, Tensor)");
+  m.def(
+      "add_rms_norm(Tensor x, Tensor? delta, Tensor weight, float eps, ScalarType dtype) -> (Tensor, Tensor, Tensor)");
   m.def("rms_norm_backward(Tensor dy, Tensor x, Tensor weight, Tensor rstd, Tensor? carry) -> (Tensor, Tensor)");
 }
 TORCH_LIBRARY_IMPL(ken, CPU, m) {
@@ -118,7 +123,8 @@ TORCH_LIBRARY_IMPL(ken, CPU, m) {
   m.impl("rms_norm_backward", rms_norm_backward_cpu);
 }
 
-using AddNorm = std::tuple<Tensor, Tensor, Tensor>(const Tensor&, const c10::optional<Tensor>&, const Tensor&, double, at::ScalarType);
+using AddNorm = std::tuple<Tensor, Tensor, Tensor>(const Tensor&, const c10::optional<Tensor>&, const Tensor&, double,
+                                                   at::ScalarType);
 
 std::tuple<Tensor, Tensor> rms_norm(const Tensor& x, const Tensor& weight, double eps, at::ScalarType dtype) {
   static const auto op = operation<AddNorm>("ken::add_rms_norm");
@@ -126,14 +132,17 @@ std::tuple<Tensor, Tensor> rms_norm(const Tensor& x, const Tensor& weight, doubl
   return {y, rstd};
 }
 
-std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps, at::ScalarType dtype) {
+std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps,
+                                                at::ScalarType dtype) {
   static const auto op = operation<AddNorm>("ken::add_rms_norm");
   return op.call(x.contiguous(), delta.contiguous(), weight, eps, dtype);
 }
 
-std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                                             const c10::optional<Tensor>& carry) {
-  static const auto op = operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const c10::optional<Tensor>&)>("ken::rms_norm_backward");
+std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                             const Tensor& rstd, const c10::optional<Tensor>& carry) {
+  static const auto op =
+      operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                                           const c10::optional<Tensor>&)>("ken::rms_norm_backward");
   return op.call(dy, x, weight, rstd, carry);
 }
 

@@ -13,15 +13,15 @@ std::vector<int64_t> host(const Tensor& x) {
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x, const c10::optional<Tensor>& delta, const Tensor& weight, double eps,
-                                                at::ScalarType dtype) {
+std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x, const c10::optional<Tensor>& delta,
+                                                const Tensor& weight, double eps, at::ScalarType dtype) {
   const Tensor sum = delta ? x + f32(*delta) : x;
   const Tensor rstd = at::rsqrt(sum.square().mean(-1, true) + eps);
   return {sum, (sum * rstd * weight).to(dtype), rstd.reshape({-1})};
 }
 
-std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
-                                             const c10::optional<Tensor>& carry) {
+std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                             const Tensor& rstd, const c10::optional<Tensor>& carry) {
   const Tensor g = f32(dy), r = rstd.unsqueeze(-1), weighted = g * weight;
   Tensor dx = weighted * r - x * r.pow(3) * (weighted * x).mean(-1, true);
   if (carry) dx = dx + *carry;
@@ -67,7 +67,8 @@ Tensor mix(const Tensor& pattern, const Tensor& v, at::ScalarType dtype) {
   return at::matmul(pattern, values.transpose(0, 1)).transpose(0, 1).to(dtype);
 }
 
-std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, double scale) {
+std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
+                                     double scale) {
   const auto at_ = host(offsets);
   std::vector<Tensor> z, lse;
   for (size_t s = 0; s + 1 < at_.size(); ++s) {
@@ -79,8 +80,9 @@ std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Ten
   return {at::cat(z), at::cat(lse).contiguous()};
 }
 
-std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor&,
-                                                      const Tensor&, const Tensor& offsets, double scale) {
+std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k,
+                                                      const Tensor& v, const Tensor&, const Tensor&,
+                                                      const Tensor& offsets, double scale) {
   at::AutoGradMode with_gradients(true);
   const Tensor a = q.detach().requires_grad_(), b = k.detach().requires_grad_(), c = v.detach().requires_grad_();
   const auto [z, lse] = attention(a, b, c, offsets, scale);
@@ -93,14 +95,16 @@ Tensor gather_pages(const Tensor& pool, const Tensor& table_row, int64_t length)
   return pages.flatten(0, 1).narrow(0, 0, length);
 }
 
-Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table, const Tensor& lengths,
-                       const Tensor& offsets, double scale) {
+Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                       const Tensor& lengths, const Tensor& offsets, double scale) {
   const auto at_ = host(offsets), length = host(lengths);
   std::vector<Tensor> z;
   for (size_t s = 0; s < length.size(); ++s) {
     const int64_t blocks = (length[s] + k_pool.size(2) - 1) / k_pool.size(2);
     const Tensor row = table.select(0, int64_t(s)).narrow(0, 0, blocks).to(q.device());
-    z.push_back(attend(q.narrow(0, at_[s], at_[s + 1] - at_[s]), gather_pages(k_pool, row, length[s]), gather_pages(v_pool, row, length[s]), scale).z);
+    z.push_back(attend(q.narrow(0, at_[s], at_[s + 1] - at_[s]), gather_pages(k_pool, row, length[s]),
+                       gather_pages(v_pool, row, length[s]), scale)
+                    .z);
   }
   return at::cat(z);
 }

@@ -6,7 +6,7 @@
 namespace ken::model {
 
 struct Arch {
-  Card card;                                                     // id = general.architecture
+  Card card;  // id = general.architecture
   Config (*read_config)(const io::TensorFile& file);
   void (*write_config)(const Config& config, io::Metadata& metadata);
   // GGUF name of one of ken's names ("embed", "blocks.0.attn.W_Q", "ln_final.w"); empty when the family lacks it.

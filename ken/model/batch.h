@@ -9,19 +9,21 @@ namespace ken::model {
 
 struct Row {
   std::vector<int32_t> tokens;
-  int cached = -1;                       // the sequence's id in the KV cache; -1: none
-  std::optional<Phase> phase = {};       // default: decode when one token follows cached ones
+  int cached = -1;                  // the sequence's id in the KV cache; -1: none
+  std::optional<Phase> phase = {};  // default: decode when one token follows cached ones
 };
 
 struct Batch {
-  Tensor tokens, positions, offsets;     // [T], [T], [S + 1] i64
-  std::vector<int> cached;               // [S]
-  std::vector<Phase> phases;             // [S]
+  Tensor tokens, positions, offsets;  // [T], [T], [S + 1] i64
+  std::vector<int> cached;            // [S]
+  std::vector<Phase> phases;          // [S]
   int64_t sequences() const { return offsets.size(0) - 1; }
   int64_t begin(int64_t s) const { return offsets.data_ptr<int64_t>()[s]; }
   int64_t end(int64_t s) const { return offsets.data_ptr<int64_t>()[s + 1]; }
   int64_t last(int64_t s) const { return end(s) - 1; }
-  std::span<const int64_t> positions_of(int64_t s) const { return {positions.data_ptr<int64_t>() + begin(s), size_t(end(s) - begin(s))}; }
+  std::span<const int64_t> positions_of(int64_t s) const {
+    return {positions.data_ptr<int64_t>() + begin(s), size_t(end(s) - begin(s))};
+  }
 };
 
 // Positions of a cached row go on where its cache ends. Empty rows and ids outside the vocabulary are Errors.

@@ -5,7 +5,9 @@
 namespace ken::model {
 
 WeightEdit::WeightEdit(Model& model, const std::string& matrix) : target_(&model.matrix(matrix)), saved_(*target_) {}
-WeightEdit::WeightEdit(WeightEdit&& other) noexcept : target_(other.target_), saved_(std::move(other.saved_)) { other.target_ = nullptr; }
+WeightEdit::WeightEdit(WeightEdit&& other) noexcept : target_(other.target_), saved_(std::move(other.saved_)) {
+  other.target_ = nullptr;
+}
 // The saved matrix holds the very tensors of before, so nothing is rounded on the way back.
 WeightEdit::~WeightEdit() {
   if (target_) *target_ = saved_;
@@ -25,7 +27,8 @@ WeightEdit WeightEdit::low_rank(Model& model, const std::string& matrix, const T
 WeightEdit WeightEdit::replace(Model& model, const std::string& matrix, const Tensor& value) {
   WeightEdit edit(model, matrix);
   nn::Matrix& w = *edit.target_;
-  if (value.dim() != 2 || value.size(0) != w.out || value.size(1) != w.in) fail("edit", "{} is {}x{}, the new value is not", matrix, w.out, w.in);
+  if (value.dim() != 2 || value.size(0) != w.out || value.size(1) != w.in)
+    fail("edit", "{} is {}x{}, the new value is not", matrix, w.out, w.in);
   w.data = value.to(at::kFloat).contiguous();
   w.shadow = Tensor();
   return edit;

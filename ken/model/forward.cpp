@@ -23,7 +23,12 @@ struct Pass {
   Tensor table, lengths;
 
   Pass(const Model& m, const Batch& b, const ForwardOptions& o)
-      : model(m), batch(b), options(o), taps(o.taps ? *o.taps : no_taps), tokens(b.tokens.to(m.device)), positions(b.positions.to(m.device)),
+      : model(m),
+        batch(b),
+        options(o),
+        taps(o.taps ? *o.taps : no_taps),
+        tokens(b.tokens.to(m.device)),
+        positions(b.positions.to(m.device)),
         dtype(nn::activation_type(o.compute)) {
     bool any = false;
     for (int id : batch.cached) any = any || id >= 0;
@@ -46,7 +51,8 @@ struct Pass {
   Tensor heads(const Tensor& x, int64_t n) const { return x.reshape({x.size(0), n, model.config.d_head}); }
 
   // {x + delta after the taps at `point`, its norm after the taps at `normed`}
-  std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& delta, const Tensor& gain, Point point, Point normed, int64_t layer) const {
+  std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& delta, const Tensor& gain, Point point,
+                                     Point normed, int64_t layer) const {
     auto [sum, y] = nn::add_rms_norm(x, delta, gain, model.config.norm_eps, dtype);
     const Tensor tapped = tap(point, layer, sum);
     if (!tapped.is_same(sum)) y = nn::rms_norm(tapped, gain, model.config.norm_eps, dtype);
@@ -60,14 +66,22 @@ struct Pass {
     if (cached.empty()) return own;
     const int64_t past = lengths.data_ptr<int64_t>()[s] - n;
     if (past == 0) return own;
-    return at::cat({kernels::reference::gather_pages(pool, table.select(0, s).narrow(0, 0, (past + nn::KvCache::block - 1) / nn::KvCache::block).to(pool.device()), past).to(own.scalar_type()), own});
+    return at::cat(
+        {kernels::reference::gather_pages(
+             pool,
+             table.select(0, s).narrow(0, 0, (past + nn::KvCache::block - 1) / nn::KvCache::block).to(pool.device()),
+             past)
+             .to(own.scalar_type()),
+         own});
   }
 
   // Plain attention of one sequence, with its taps on scores and pattern.
   Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t l, int64_t s, double scale) const {
-    const Tensor kpool = cached.empty() ? Tensor() : options.cache->keys(l), vpool = cached.empty() ? Tensor() : options.cache->values(l);
+    const Tensor kpool = cached.empty() ? Tensor() : options.cache->keys(l),
+                 vpool = cached.empty() ? Tensor() : options.cache->values(l);
     const Tensor values = seen(vpool, v, s);
-    const auto rows = kernels::reference::attend(q.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)), seen(kpool, k, s), values, scale);
+    const auto rows = kernels::reference::attend(q.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)),
+                                                 seen(kpool, k, s), values, scale);
     const Tensor scores = taps.apply(Point::scores, l, rows.scores, batch, int(s));
     Tensor pattern = scores.is_same(rows.scores) ? rows.pattern : at::softmax(scores, -1);
     pattern = taps.apply(Point::pattern, l, pattern, batch, int(s));
@@ -83,13 +97,15 @@ struct Pass {
     if (cached.empty()) {
       z = nn::attention(q, k, v, batch.offsets, scale);
     } else if (!gradients) {
-      z = kernels::attention_paged(q, options.cache->keys(l), options.cache->values(l), table, lengths, batch.offsets, scale);
+      z = kernels::attention_paged(q, options.cache->keys(l), options.cache->values(l), table, lengths, batch.offsets,
+                                   scale);
     }
     if (z.defined() && !tapped) return z;
     std::vector<Tensor> parts;
     for (int64_t s = 0; s < batch.sequences(); ++s) {
       const bool own = taps.uses(Point::scores, l, int(s)) || taps.uses(Point::pattern, l, int(s)) || !z.defined();
-      parts.push_back(own ? plain_attention(q, k, v, l, s, scale) : z.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)));
+      parts.push_back(own ? plain_attention(q, k, v, l, s, scale)
+                          : z.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)));
     }
     return at::cat(parts);
   }

@@ -11,22 +11,30 @@ namespace {
 
 at::ScalarType scalar_type(io::DType dtype) {
   switch (dtype) {
-    case io::DType::f32: return at::kFloat;
-    case io::DType::f16: return at::kHalf;
-    case io::DType::bf16: return at::kBFloat16;
-    case io::DType::q8_0: return at::kByte;
-    default: return at::ScalarType::Undefined;
+    case io::DType::f32:
+      return at::kFloat;
+    case io::DType::f16:
+      return at::kHalf;
+    case io::DType::bf16:
+      return at::kBFloat16;
+    case io::DType::q8_0:
+      return at::kByte;
+    default:
+      return at::ScalarType::Undefined;
   }
 }
 
 void expect_shape(const io::TensorInfo& info, const std::vector<int64_t>& shape) {
-  if (info.shape != shape) fail("model", "tensor {} has shape {}, the config asks for {}", info.name, fmt::join(info.shape, "x"), fmt::join(shape, "x"));
+  if (info.shape != shape)
+    fail("model", "tensor {} has shape {}, the config asks for {}", info.name, fmt::join(info.shape, "x"),
+         fmt::join(shape, "x"));
 }
 
 // A view of the file's bytes in their stored type. The mapping is read-only; nothing writes to weights in place.
 Tensor view(const io::TensorInfo& info) {
   const at::ScalarType type = scalar_type(info.dtype);
-  if (type == at::ScalarType::Undefined) fail("model", "tensor {} is {}; supported: F32, F16, BF16, Q8_0", info.name, io::dtype_name(info.dtype));
+  if (type == at::ScalarType::Undefined)
+    fail("model", "tensor {} is {}; supported: F32, F16, BF16, Q8_0", info.name, io::dtype_name(info.dtype));
   std::vector<int64_t> shape = info.shape;
   if (info.dtype == io::DType::q8_0) shape.back() = int64_t(io::bytes_of(info.dtype, shape.back()));
   void* data = const_cast<std::byte*>(info.bytes.data());
@@ -38,7 +46,8 @@ Tensor view(const io::TensorInfo& info) {
 
 void check_finite(const Tensor& x, const std::string& name) {
   if (x.scalar_type() == at::kByte) return;
-  if (!at::isfinite(x.sum(at::kDouble)).item<bool>()) fail("model", "tensor {} holds NaN or infinite weights; the file is damaged", name);
+  if (!at::isfinite(x.sum(at::kDouble)).item<bool>())
+    fail("model", "tensor {} holds NaN or infinite weights; the file is damaged", name);
 }
 
 void read_matrix(nn::Matrix& w, const io::TensorInfo& info, const std::string& name, int64_t out, int64_t in) {
@@ -79,8 +88,10 @@ std::shared_ptr<Model> frame(const Config& c) {
   shape(m->embed, c.vocab, c.d_model);
   shape(m->unembed, c.vocab, c.d_model);
   for (auto& b : m->blocks) {
-    shape(b.q, c.n_heads * c.d_head, c.d_model), shape(b.k, c.n_kv_heads * c.d_head, c.d_model), shape(b.v, c.n_kv_heads * c.d_head, c.d_model);
-    shape(b.o, c.d_model, c.n_heads * c.d_head), shape(b.gate, c.d_ff, c.d_model), shape(b.up, c.d_ff, c.d_model), shape(b.down, c.d_model, c.d_ff);
+    shape(b.q, c.n_heads * c.d_head, c.d_model), shape(b.k, c.n_kv_heads * c.d_head, c.d_model),
+        shape(b.v, c.n_kv_heads * c.d_head, c.d_model);
+    shape(b.o, c.d_model, c.n_heads * c.d_head), shape(b.gate, c.d_ff, c.d_model), shape(b.up, c.d_ff, c.d_model),
+        shape(b.down, c.d_model, c.d_ff);
   }
   return m;
 }
@@ -99,11 +110,15 @@ void check(const Config& c) {
   positive(c.d_ff, "the feed-forward width", 1 << 22);
   positive(c.vocab, "the vocabulary size", 1 << 24);
   positive(c.context, "the context length", int64_t{1} << 31);
-  if (c.n_heads % c.n_kv_heads != 0) fail("model", "{} heads cannot share {} key/value heads evenly", c.n_heads, c.n_kv_heads);
-  if (c.rope_width < 2 || c.rope_width > c.d_head || c.rope_width % 2) fail("model", "rope turns {} of {} values; it takes an even number up to the head width", c.rope_width, c.d_head);
+  if (c.n_heads % c.n_kv_heads != 0)
+    fail("model", "{} heads cannot share {} key/value heads evenly", c.n_heads, c.n_kv_heads);
+  if (c.rope_width < 2 || c.rope_width > c.d_head || c.rope_width % 2)
+    fail("model", "rope turns {} of {} values; it takes an even number up to the head width", c.rope_width, c.d_head);
   if (!(c.norm_eps > 0 && c.norm_eps < 1)) fail("model", "the norm's epsilon is {}; it must lie in (0, 1)", c.norm_eps);
-  if (!(c.rope_base > 0) || !(c.rope_scale > 0)) fail("model", "rope base {} and scale {} must be positive", c.rope_base, c.rope_scale);
-  if (!c.rope_factors.empty() && int64_t(c.rope_factors.size()) != c.rope_width / 2) fail("model", "{} rope factors for {} frequencies", c.rope_factors.size(), c.rope_width / 2);
+  if (!(c.rope_base > 0) || !(c.rope_scale > 0))
+    fail("model", "rope base {} and scale {} must be positive", c.rope_base, c.rope_scale);
+  if (!c.rope_factors.empty() && int64_t(c.rope_factors.size()) != c.rope_width / 2)
+    fail("model", "{} rope factors for {} frequencies", c.rope_factors.size(), c.rope_width / 2);
 }
 
 int64_t Model::parameters() const {
@@ -119,8 +134,13 @@ std::vector<std::pair<std::string, nn::Matrix*>> Model::matrices() {
   for (size_t l = 0; l < blocks.size(); ++l) {
     Block& b = blocks[l];
     const std::string at = fmt::format("blocks.{}.", l);
-    result.insert(result.end(), {{at + "attn.W_Q", &b.q}, {at + "attn.W_K", &b.k}, {at + "attn.W_V", &b.v}, {at + "attn.W_O", &b.o},
-                                 {at + "mlp.W_gate", &b.gate}, {at + "mlp.W_in", &b.up}, {at + "mlp.W_out", &b.down}});
+    result.insert(result.end(), {{at + "attn.W_Q", &b.q},
+                                 {at + "attn.W_K", &b.k},
+                                 {at + "attn.W_V", &b.v},
+                                 {at + "attn.W_O", &b.o},
+                                 {at + "mlp.W_gate", &b.gate},
+                                 {at + "mlp.W_in", &b.up},
+                                 {at + "mlp.W_out", &b.down}});
   }
   if (!config.tied) result.emplace_back("unembed.W_U", &unembed);
   return result;
@@ -151,7 +171,8 @@ std::shared_ptr<Model> load(const fs::path& path) {
 }
 
 std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const std::string& sha256) {
-  if (file->format != "gguf") fail("model", "{} is {}, which holds no config; give a GGUF file", file->name, file->format);
+  if (file->format != "gguf")
+    fail("model", "{} is {}, which holds no config; give a GGUF file", file->name, file->format);
   const Arch& arch = arch_of(file->metadata.text("general.architecture"));
   Config config = arch.read_config(*file);
   config.name = file->metadata.text("general.name", fs::path(file->name).stem().string());
@@ -160,7 +181,8 @@ std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const st
   for (auto& [name, g] : m->gains()) *g = read_gain(file->at(arch.gguf_name(name)), config.d_model);
   m->metadata = file->metadata;
   if (file->metadata.has("tokenizer.ggml.model")) m->tokenizer = text::tokenizer_from_gguf(file->metadata);
-  if (m->tokenizer && m->tokenizer->vocab_size() > config.vocab) fail("model", "the tokenizer holds {} tokens, the embedding {} rows", m->tokenizer->vocab_size(), config.vocab);
+  if (m->tokenizer && m->tokenizer->vocab_size() > config.vocab)
+    fail("model", "the tokenizer holds {} tokens, the embedding {} rows", m->tokenizer->vocab_size(), config.vocab);
   m->file = std::move(file);
   m->sha256 = sha256;
   return m;
@@ -173,7 +195,7 @@ void save(const Model& model, const fs::path& path, io::DType dtype) {
   metadata.values["general.name"] = model.config.name;
   arch.write_config(model.config, metadata);
   std::vector<io::TensorOut> out;
-  std::vector<Tensor> kept;                 // the bytes live until the file is written
+  std::vector<Tensor> kept;  // the bytes live until the file is written
   std::vector<std::vector<std::byte>> blocks;
   auto& m = const_cast<Model&>(model);
   for (auto& [name, w] : m.matrices()) {
@@ -184,12 +206,18 @@ void save(const Model& model, const fs::path& path, io::DType dtype) {
       out.push_back({arch.gguf_name(name), dtype, {w->out, w->in}, blocks.back()});
     } else {
       kept.push_back(values.to(scalar_type(dtype)));
-      out.push_back({arch.gguf_name(name), dtype, {w->out, w->in}, {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
+      out.push_back({arch.gguf_name(name),
+                     dtype,
+                     {w->out, w->in},
+                     {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
     }
   }
   for (auto& [name, g] : m.gains()) {
     kept.push_back(g->detach().to(at::kCPU, at::kFloat).contiguous());
-    out.push_back({arch.gguf_name(name), io::DType::f32, {g->size(0)}, {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
+    out.push_back({arch.gguf_name(name),
+                   io::DType::f32,
+                   {g->size(0)},
+                   {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
   }
   const auto& factors = model.config.rope_factors;
   if (!factors.empty()) {
@@ -205,7 +233,9 @@ std::shared_ptr<Model> make_random(const Config& config, uint64_t seed) {
     // almanac.md's scales: embedding 0.05, inputs 0.7 / sqrt(fan-in), outputs 1 / sqrt(fan-in) / sqrt(2 L).
     const bool output = (name.ends_with("W_O") || name.ends_with("W_out"));
     const double fan = std::sqrt(double(w->in));
-    const double scale = name.ends_with("W_E") || name.ends_with("W_U") ? 0.05 : (output ? 1.0 / fan / std::sqrt(2.0 * double(config.n_layers)) : 0.7 / fan);
+    const double scale = name.ends_with("W_E") || name.ends_with("W_U")
+                             ? 0.05
+                             : (output ? 1.0 / fan / std::sqrt(2.0 * double(config.n_layers)) : 0.7 / fan);
     Rng rng(seed, stream++);
     w->name = name;
     w->data = at::empty({w->out, w->in}, at::kFloat);

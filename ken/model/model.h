@@ -13,39 +13,39 @@ namespace ken::model {
 
 struct Block {
   nn::Matrix q, k, v, o, gate, up, down;
-  Tensor ln1, ln2;                       // [d_model] f32
+  Tensor ln1, ln2;  // [d_model] f32
 };
 
 struct Model {
   Config config;
-  nn::Matrix embed, unembed;             // unembed undefined when tied
+  nn::Matrix embed, unembed;  // unembed undefined when tied
   std::vector<Block> blocks;
   Tensor ln_final;
-  Tensor rope_frequencies;               // [rope_width / 2] f32
+  Tensor rope_frequencies;  // [rope_width / 2] f32
   std::shared_ptr<const text::Tokenizer> tokenizer;
-  io::Metadata metadata;                 // of the file, tokenizer included
-  std::shared_ptr<const io::TensorFile> file;   // keeps the mapping alive
-  std::string sha256;                    // of the file's bytes; empty for a model in memory
+  io::Metadata metadata;                       // of the file, tokenizer included
+  std::shared_ptr<const io::TensorFile> file;  // keeps the mapping alive
+  std::string sha256;                          // of the file's bytes; empty for a model in memory
   at::Device device = at::kCPU;
 
   int64_t parameters() const;
   // Every matrix and gain with its name, in a fixed order.
   std::vector<std::pair<std::string, nn::Matrix*>> matrices();
   std::vector<std::pair<std::string, Tensor*>> gains();
-  nn::Matrix& matrix(const std::string& name);   // UsageError with near names
+  nn::Matrix& matrix(const std::string& name);  // UsageError with near names
   const nn::Matrix& output() const { return config.tied ? embed : unembed; }
 };
 
 struct ForwardOptions {
   nn::Compute compute = nn::Compute::f32;
   const TapPlan* taps = nullptr;
-  nn::KvCache* cache = nullptr;          // rows with a cached id read and extend it
+  nn::KvCache* cache = nullptr;  // rows with a cached id read and extend it
   enum class Logits { none, last, all } logits = Logits::last;
 };
 
 struct Output {
-  Tensor logits;                         // [S or T, vocab] f32; undefined for none
-  Tensor hidden;                         // [T, d_model]: after the final norm, in the activation type
+  Tensor logits;  // [S or T, vocab] f32; undefined for none
+  Tensor hidden;  // [T, d_model]: after the final norm, in the activation type
 };
 
 Output forward(const Model& model, const Batch& batch, const ForwardOptions& options);

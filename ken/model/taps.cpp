@@ -10,16 +10,24 @@
 namespace ken::model {
 namespace {
 
-struct PointName { const char* name; bool layered; };
+struct PointName {
+  const char* name;
+  bool layered;
+};
 
-// In the order of Point. TransformerLens's classic names; where those are ambiguous: hook_attn_out is what is added to the
-// stream, attn.hook_out the raw module output (they differ only under a post-norm).
-constexpr PointName names[] = {
-    {"hook_embed", false}, {"hook_resid_pre", true}, {"ln1.hook_normalized", true}, {"attn.hook_q", true}, {"attn.hook_k", true},
-    {"attn.hook_v", true}, {"attn.hook_rot_q", true}, {"attn.hook_rot_k", true}, {"attn.hook_attn_scores", true}, {"attn.hook_pattern", true},
-    {"attn.hook_z", true}, {"attn.hook_out", true}, {"hook_attn_out", true}, {"hook_resid_mid", true}, {"ln2.hook_normalized", true},
-    {"mlp.hook_pre", true}, {"mlp.hook_pre_linear", true}, {"mlp.hook_post", true}, {"mlp.hook_out", true}, {"hook_mlp_out", true},
-    {"hook_resid_post", true}, {"ln_final.hook_normalized", false}};
+// In the order of Point. TransformerLens's classic names; where those are ambiguous: hook_attn_out is what is added to
+// the stream, attn.hook_out the raw module output (they differ only under a post-norm).
+constexpr PointName names[] = {{"hook_embed", false},           {"hook_resid_pre", true},
+                               {"ln1.hook_normalized", true},   {"attn.hook_q", true},
+                               {"attn.hook_k", true},           {"attn.hook_v", true},
+                               {"attn.hook_rot_q", true},       {"attn.hook_rot_k", true},
+                               {"attn.hook_attn_scores", true}, {"attn.hook_pattern", true},
+                               {"attn.hook_z", true},           {"attn.hook_out", true},
+                               {"hook_attn_out", true},         {"hook_resid_mid", true},
+                               {"ln2.hook_normalized", true},   {"mlp.hook_pre", true},
+                               {"mlp.hook_pre_linear", true},   {"mlp.hook_post", true},
+                               {"mlp.hook_out", true},          {"hook_mlp_out", true},
+                               {"hook_resid_post", true},       {"ln_final.hook_normalized", false}};
 static_assert(std::size(names) == size_t(Point::count));
 
 // {point, layer}; layer -1 = all layers.
@@ -32,9 +40,11 @@ std::pair<Point, int64_t> resolve(const std::string& name, int64_t layers) {
     const std::string index = name.substr(7, dot == std::string::npos ? dot : dot - 7);
     rest = dot == std::string::npos ? "" : name.substr(dot + 1);
     if (index != "*") {
-      const bool digits = !index.empty() && index.size() < 8 && index.find_first_not_of("0123456789") == std::string::npos;
+      const bool digits =
+          !index.empty() && index.size() < 8 && index.find_first_not_of("0123456789") == std::string::npos;
       layer = digits ? std::stol(index) : layers;
-      if (layer >= layers) fail_usage("tap", "'{}' names layer '{}'; the model has layers 0 to {}, or * for all", name, index, layers - 1);
+      if (layer >= layers)
+        fail_usage("tap", "'{}' names layer '{}'; the model has layers 0 to {}, or * for all", name, index, layers - 1);
     }
   }
   for (size_t i = 0; i < std::size(names); ++i)
@@ -55,7 +65,8 @@ std::string point_name(Point point, int64_t layer) {
   return p.layered ? fmt::format("blocks.{}.{}", layer, p.name) : p.name;
 }
 
-TapPlan::TapPlan(const Config& config, std::vector<Tap> taps) : taps_(std::move(taps)), layers_(std::max<int64_t>(1, config.n_layers)) {
+TapPlan::TapPlan(const Config& config, std::vector<Tap> taps)
+    : taps_(std::move(taps)), layers_(std::max<int64_t>(1, config.n_layers)) {
   table_.resize(size_t(Point::count) * size_t(layers_));
   for (size_t i = 0; i < taps_.size(); ++i) {
     const auto [point, layer] = resolve(taps_[i].point, layers_);
@@ -81,14 +92,18 @@ Tensor TapPlan::apply(Point point, int64_t layer, const Tensor& x, const Batch& 
   bool changed = false;
   for (int64_t s = first; s < after; ++s) {
     Tensor rows = only < 0 ? x.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)) : x;
-    const Site site{int(s), batch.positions_of(s), batch.phases[size_t(s)], names[size_t(point)].layered ? layer : -1, point};
+    const Site site{int(s), batch.positions_of(s), batch.phases[size_t(s)], names[size_t(point)].layered ? layer : -1,
+                    point};
     for (size_t i : at(point, layer)) {
       const Tap& tap = taps_[i];
-      if (!tap.sequences.empty() && std::find(tap.sequences.begin(), tap.sequences.end(), int(s)) == tap.sequences.end()) continue;
+      if (!tap.sequences.empty() &&
+          std::find(tap.sequences.begin(), tap.sequences.end(), int(s)) == tap.sequences.end())
+        continue;
       const std::optional<Tensor> replaced = tap.fn(rows, site);
       if (!replaced) continue;
       if (replaced->sizes() != rows.sizes()) {
-        fail("tap", "a replacement at {} has shape {}, not {}", point_name(point, layer), fmt::join(replaced->sizes(), "x"), fmt::join(rows.sizes(), "x"));
+        fail("tap", "a replacement at {} has shape {}, not {}", point_name(point, layer),
+             fmt::join(replaced->sizes(), "x"), fmt::join(rows.sizes(), "x"));
       }
       rows = replaced->to(rows.scalar_type());
       changed = true;

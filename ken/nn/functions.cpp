@@ -30,7 +30,8 @@ struct NormFunction : Function<NormFunction> {
 };
 
 struct AddNormFunction : Function<AddNormFunction> {
-  static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& delta, const Tensor& weight, double eps, int64_t dtype) {
+  static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& delta, const Tensor& weight,
+                               double eps, int64_t dtype) {
     const auto [sum, y, rstd] = kernels::add_rms_norm(x, delta, weight, eps, at::ScalarType(dtype));
     ctx->save_for_backward({sum, weight, rstd});
     ctx->saved_data["type"] = int64_t(delta.scalar_type());
@@ -47,14 +48,16 @@ struct AddNormFunction : Function<AddNormFunction> {
 };
 
 struct RopeFunction : Function<RopeFunction> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& positions, const Tensor& frequencies,
+                        bool interleaved) {
     ctx->save_for_backward({positions, frequencies});
     ctx->saved_data["interleaved"] = interleaved;
     return kernels::rope(x, positions, frequencies, interleaved, 1);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto s = ctx->get_saved_variables();
-    return {kernels::rope(grads[0], s[0], s[1], ctx->saved_data["interleaved"].toBool(), -1), Tensor(), Tensor(), Tensor()};
+    return {kernels::rope(grads[0], s[0], s[1], ctx->saved_data["interleaved"].toBool(), -1), Tensor(), Tensor(),
+            Tensor()};
   }
 };
 
@@ -71,7 +74,8 @@ struct SwigluFunction : Function<SwigluFunction> {
 };
 
 struct AttentionFunction : Function<AttentionFunction> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, double scale) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
+                        double scale) {
     const Tensor qc = q.contiguous(), kc = k.contiguous(), vc = v.contiguous();
     const auto [z, lse] = kernels::attention(qc, kc, vc, offsets, scale);
     ctx->save_for_backward({qc, kc, vc, z, lse, offsets});
@@ -80,7 +84,8 @@ struct AttentionFunction : Function<AttentionFunction> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto s = ctx->get_saved_variables();
-    const auto [dq, dk, dv] = kernels::attention_backward(grads[0], s[0], s[1], s[2], s[3], s[4], s[5], ctx->saved_data["scale"].toDouble());
+    const auto [dq, dk, dv] =
+        kernels::attention_backward(grads[0], s[0], s[1], s[2], s[3], s[4], s[5], ctx->saved_data["scale"].toDouble());
     return {dq, dk, dv, Tensor(), Tensor()};
   }
 };
@@ -92,7 +97,8 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, at::ScalarTyp
   return std::get<0>(kernels::rms_norm(x, weight, eps, dtype));
 }
 
-std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps, at::ScalarType dtype) {
+std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps,
+                                       at::ScalarType dtype) {
   if (wants_gradient({x, delta, weight})) {
     const auto both = AddNormFunction::apply(x, delta, weight, eps, int64_t(dtype));
     return {both[0], both[1]};

@@ -9,7 +9,8 @@ using at::Tensor;
 // x / rms(x) * weight, x [T, d] f32, result in `dtype`.
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, at::ScalarType dtype);
 // {x + delta, norm(x + delta)}: bit-equal to the two steps.
-std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps, at::ScalarType dtype);
+std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps,
+                                       at::ScalarType dtype);
 Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved);
 Tensor swiglu(const Tensor& gate, const Tensor& up);
 // Causal attention inside packed sequences; offsets [S + 1].

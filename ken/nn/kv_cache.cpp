@@ -5,7 +5,12 @@
 namespace ken::nn {
 
 KvCache::KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::Device device, int64_t max_positions)
-    : kv_heads_(kv_heads), d_head_(d_head), max_blocks_((max_positions + block - 1) / block), device_(device), k_(size_t(layers)), v_(size_t(layers)) {
+    : kv_heads_(kv_heads),
+      d_head_(d_head),
+      max_blocks_((max_positions + block - 1) / block),
+      device_(device),
+      k_(size_t(layers)),
+      v_(size_t(layers)) {
   grow(8);
 }
 
@@ -73,7 +78,8 @@ void KvCache::extend(int sequence, int64_t n) {
   at(sequence).length = length + n;
 }
 
-void KvCache::write(int64_t layer, const std::vector<int>& sequences, const Tensor& offsets, const Tensor& k, const Tensor& v) {
+void KvCache::write(int64_t layer, const std::vector<int>& sequences, const Tensor& offsets, const Tensor& k,
+                    const Tensor& v) {
   const int64_t* begin = offsets.data_ptr<int64_t>();
   const int64_t n = k.size(0);
   Tensor blocks = at::empty({n}, at::kLong), slots = at::empty({n}, at::kLong);
@@ -108,7 +114,9 @@ int64_t KvCache::bytes() const { return int64_t(k_.size()) * 2 * capacity_ * kv_
 
 int32_t KvCache::take_block() {
   if (free_.empty()) grow(std::max<int64_t>(64, capacity_ * 2));
-  if (used_ >= max_blocks_) fail("kv_cache", "the cache is full at {} positions; run fewer rows or shorter prompts at once", max_blocks_ * block);
+  if (used_ >= max_blocks_)
+    fail("kv_cache", "the cache is full at {} positions; run fewer rows or shorter prompts at once",
+         max_blocks_ * block);
   const int32_t id = free_.back();
   free_.pop_back();
   references_[size_t(id)] = 1;

@@ -1,4 +1,5 @@
-// Keys and values of sequences in blocks of 16 positions: forks share blocks, a write to a shared block copies it first.
+// Keys and values of sequences in blocks of 16 positions: forks share blocks, a write to a shared block copies it
+// first.
 #pragma once
 #include "ken/nn/torch.h"
 
@@ -11,10 +12,11 @@ class KvCache {
   static constexpr int64_t block = 16;
   // max_positions bounds the positions held at once over all sequences (blocks count once however often shared);
   // extending past it is an Error.
-  KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::Device device = at::kCPU, int64_t max_positions = int64_t{1} << 22);
+  KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::Device device = at::kCPU,
+          int64_t max_positions = int64_t{1} << 22);
 
-  int open();                               // an empty sequence
-  int fork(int parent);                     // the same positions, nothing copied
+  int open();            // an empty sequence
+  int fork(int parent);  // the same positions, nothing copied
   void close(int sequence);
   int64_t length(int sequence) const { return at(sequence).length; }
   void truncate(int sequence, int64_t length);
@@ -29,7 +31,7 @@ class KvCache {
   const Tensor& values(int64_t layer) const { return v_[size_t(layer)]; }
 
   int64_t blocks_used() const { return used_; }
-  int64_t bytes() const;                    // allocated
+  int64_t bytes() const;  // allocated
 
  private:
   struct Entry {
@@ -45,7 +47,7 @@ class KvCache {
 
   int64_t kv_heads_, d_head_, capacity_ = 0, used_ = 0, max_blocks_;
   at::Device device_;
-  std::vector<Tensor> k_, v_;               // a layer: [capacity, K, block, D] f32
+  std::vector<Tensor> k_, v_;  // a layer: [capacity, K, block, D] f32
   std::vector<int32_t> references_, free_;
   std::vector<Entry> entries_;
   std::vector<int> free_entries_;

@@ -23,12 +23,14 @@ Tensor product_by_tiles(const Tensor& x, const Tensor& stored, int64_t out, int6
 
 // A frozen stored matrix: the gradient goes to the input only, and the tiles are widened again.
 struct FrozenProduct : torch::autograd::Function<FrozenProduct> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& stored, int64_t out, int64_t in, int64_t step) {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& stored, int64_t out,
+                        int64_t in, int64_t step) {
     ctx->save_for_backward({stored});
     ctx->saved_data["shape"] = std::vector<int64_t>{out, in, step};
     return product_by_tiles(x, stored, out, in, step);
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list grads) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
     const auto shape = ctx->saved_data["shape"].toIntVector();
     const Tensor stored = ctx->get_saved_variables()[0], dy = grads[0];
     Tensor dx = at::zeros({dy.size(0), shape[1]}, dy.options().dtype(at::kFloat));
@@ -42,12 +44,14 @@ struct FrozenProduct : torch::autograd::Function<FrozenProduct> {
 
 // A trained f32 master with its bf16 shadow: all three products run in bf16, the weight's gradient is kept in f32.
 struct ShadowProduct : torch::autograd::Function<ShadowProduct> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& master, const Tensor& shadow) {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& master,
+                        const Tensor& shadow) {
     ctx->save_for_backward({x, shadow});
     (void)master;
     return at::linear(x, shadow);
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list grads) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
     return {at::mm(dy, saved[1]), at::mm(dy.t(), saved[0]).to(at::kFloat), Tensor()};
@@ -62,7 +66,8 @@ Tensor product(const Tensor& x, const Matrix& w, Compute compute) {
   }
   if (compute == Compute::fast && f32_stored) return at::linear(x, w.data.to(at::kBFloat16));
   if (compute == Compute::fast && w.data.scalar_type() == at::kBFloat16) return at::linear(x, w.data);
-  if (x.requires_grad() && at::GradMode::is_enabled()) return FrozenProduct::apply(x, w.data, w.out, w.in, tile_rows(w));
+  if (x.requires_grad() && at::GradMode::is_enabled())
+    return FrozenProduct::apply(x, w.data, w.out, w.in, tile_rows(w));
   return product_by_tiles(x, w.data, w.out, w.in, tile_rows(w));
 }
 
@@ -90,7 +95,8 @@ Tensor linear(const Tensor& x, const Matrix& w, Compute compute) {
 Tensor rows_of(const Matrix& w, const Tensor& ids) {
   if (w.data.scalar_type() == at::kFloat) return at::embedding(w.data, ids);
   const Tensor stored = w.data.index_select(0, ids);
-  return w.data.scalar_type() == at::kByte ? kernels::widen(stored, w.in, 0, ids.size(0), at::kFloat) : stored.to(at::kFloat);
+  return w.data.scalar_type() == at::kByte ? kernels::widen(stored, w.in, 0, ids.size(0), at::kFloat)
+                                           : stored.to(at::kFloat);
 }
 
 Tensor dense(const Matrix& w) {

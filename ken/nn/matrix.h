@@ -12,16 +12,16 @@ using at::Tensor;
 // fast: bf16 products; residual, norms, softmax and logits stay f32.
 enum class Compute { f32, fast };
 std::string compute_name(Compute compute);
-Compute compute_from(const std::string& name);   // "f32" or "fast", else UsageError
+Compute compute_from(const std::string& name);  // "f32" or "fast", else UsageError
 inline at::ScalarType activation_type(Compute compute) { return compute == Compute::f32 ? at::kFloat : at::kBFloat16; }
 
 struct Matrix {
-  std::string name;      // ken's name, such as blocks.0.attn.W_Q
-  Tensor data;           // [out, in] f32, f16 or bf16; or u8 [out, bytes] of Q8_0 blocks; usually a view of the file
+  std::string name;  // ken's name, such as blocks.0.attn.W_Q
+  Tensor data;       // [out, in] f32, f16 or bf16; or u8 [out, bytes] of Q8_0 blocks; usually a view of the file
   int64_t out = 0, in = 0;
-  Tensor bias;           // [out] f32 or undefined
-  Tensor shadow;         // bf16 copy of a trained f32 matrix, refreshed by the optimiser; undefined otherwise
-  Tensor low_a, low_b;   // low-rank overlay: + (x low_a^T) low_b^T; [r, in] and [out, r] f32, undefined when absent
+  Tensor bias;          // [out] f32 or undefined
+  Tensor shadow;        // bf16 copy of a trained f32 matrix, refreshed by the optimiser; undefined otherwise
+  Tensor low_a, low_b;  // low-rank overlay: + (x low_a^T) low_b^T; [r, in] and [out, r] f32, undefined when absent
   bool defined() const { return data.defined(); }
 };
 

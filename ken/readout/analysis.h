@@ -18,7 +18,7 @@ struct AnalysisInput {
 };
 
 struct AnalysisResult {
-  Json table;                              // numbers as {value, n, ci, metric}
+  Json table;  // numbers as {value, n, ci, metric}
   std::map<std::string, at::Tensor> tensors;
 };
 

@@ -1,4 +1,5 @@
-// Hidden states of many prompts at named token positions, from packed passes: what probes, lenses and vectors are fitted on.
+// Hidden states of many prompts at named token positions, from packed passes: what probes, lenses and vectors are
+// fitted on.
 #pragma once
 #include "ken/base/progress.h"
 #include "ken/model/model.h"
@@ -7,11 +8,12 @@ namespace ken::readout {
 
 using at::Tensor;
 
-// A place in a prompt: the last token that overlaps the last (or first) occurrence of `words`; empty words = the last token.
+// A place in a prompt: the last token that overlaps the last (or first) occurrence of `words`; empty words = the last
+// token.
 struct Place {
-  std::string name;                        // "subject", "value", "answer", ...
+  std::string name;  // "subject", "value", "answer", ...
   std::string words;
-  bool first = false;                      // the first occurrence instead of the last
+  bool first = false;  // the first occurrence instead of the last
 };
 
 // One item: a prompt and its places; every item of a collection has the same place names in the same order.
@@ -21,14 +23,14 @@ struct Item {
 };
 
 struct States {
-  std::vector<std::string> points;         // full names, in the order of dimension 1
-  std::vector<std::string> places;         // in the order of dimension 2
-  Tensor values;                           // [items, points, places, d_model] f32
-  Tensor found;                            // [items, places] bool: false where the words do not occur (values are 0)
+  std::vector<std::string> points;  // full names, in the order of dimension 1
+  std::vector<std::string> places;  // in the order of dimension 2
+  Tensor values;                    // [items, points, places, d_model] f32
+  Tensor found;                     // [items, places] bool: false where the words do not occur (values are 0)
 };
 
 // `points` are tap names ("hook_embed", "blocks.*.hook_resid_post"), expanded to layers.
-States collect(const model::Model& model, const std::vector<Item>& items, const std::vector<std::string>& points, nn::Compute compute,
-               const Progress& progress = {});
+States collect(const model::Model& model, const std::vector<Item>& items, const std::vector<std::string>& points,
+               nn::Compute compute, const Progress& progress = {});
 
 }  // namespace ken::readout

@@ -12,32 +12,41 @@ namespace ken::stats {
 
 // A number as study.json writes it.
 struct Number {
-  double value = 0;      // NaN is written as null
+  double value = 0;  // NaN is written as null
   int64_t n = 0;
-  double low = 0, high = 0;   // 95 % interval; NaN = none
+  double low = 0, high = 0;  // 95 % interval; NaN = none
   std::string metric;
 };
 Json to_json(const Number& number);
 
-double auroc(std::span<const double> scores, std::span<const int> labels);   // ties count half; NaN if one class is empty
-double ece(std::span<const double> confidence, std::span<const int> right, int bins = 15);        // equal width, in [0, 1]
+double auroc(std::span<const double> scores,
+             std::span<const int> labels);  // ties count half; NaN if one class is empty
+double ece(std::span<const double> confidence, std::span<const int> right, int bins = 15);  // equal width, in [0, 1]
 double brier(std::span<const double> confidence, std::span<const int> right);
 
-struct Bin { double low, high, confidence, accuracy; int64_t n; };
-std::vector<Bin> reliability(std::span<const double> confidence, std::span<const int> right, int bins = 10);  // empty bins left out
+struct Bin {
+  double low, high, confidence, accuracy;
+  int64_t n;
+};
+std::vector<Bin> reliability(std::span<const double> confidence, std::span<const int> right,
+                             int bins = 10);  // empty bins left out
 
-struct RiskPoint { double coverage, risk, threshold; int64_t n; };
+struct RiskPoint {
+  double coverage, risk, threshold;
+  int64_t n;
+};
 // Answer the surest first; equal scores enter together, so order of items cannot matter.
 std::vector<RiskPoint> risk_coverage(std::span<const double> scores, std::span<const int> right);
-double aurc(std::span<const double> scores, std::span<const int> right);      // mean risk over coverages k/n, ties averaged
-double prr(std::span<const double> scores, std::span<const int> right);       // prediction-rejection ratio
+double aurc(std::span<const double> scores, std::span<const int> right);  // mean risk over coverages k/n, ties averaged
+double prr(std::span<const double> scores, std::span<const int> right);   // prediction-rejection ratio
 
 // Means of 0/1 with Wilson's interval; means of reals with the percentile bootstrap.
 Number proportion(int64_t hits, int64_t n, const std::string& metric);
 Number mean(std::span<const double> values, uint64_t seed, const std::string& metric, int resamples = 1000);
 // Bootstrap over items of any statistic of (scores, labels); resamples in which it is NaN are left out.
-Number bootstrap(std::span<const double> scores, std::span<const int> labels, double (*statistic)(std::span<const double>, std::span<const int>),
-                 uint64_t seed, const std::string& metric, int resamples = 500);
+Number bootstrap(std::span<const double> scores, std::span<const int> labels,
+                 double (*statistic)(std::span<const double>, std::span<const int>), uint64_t seed,
+                 const std::string& metric, int resamples = 500);
 double ece15(std::span<const double> confidence, std::span<const int> right);
 
 // Folds such that no group stands in two: a stable hash of (seed, group). Result: fold of each item, 0..folds-1.
@@ -45,7 +54,7 @@ std::vector<int> grouped_folds(std::span<const std::string> groups, int folds, u
 
 // Sample statistics.
 double mean_of(std::span<const double> values);
-double sd_of(std::span<const double> values);                      // n - 1
+double sd_of(std::span<const double> values);  // n - 1
 double spearman(std::span<const double> a, std::span<const double> b);
 double pearson(std::span<const double> a, std::span<const double> b);
 

@@ -13,10 +13,10 @@ namespace ken::tasks {
 struct Figure {
   std::string name, unit;
   double value = 0;
-  std::string op;                          // "", ">=" or "<=": how the mean over seeds is held against `bar`
+  std::string op;  // "", ">=" or "<=": how the mean over seeds is held against `bar`
   double bar = 0;
   bool side_effect = false;
-  double null = NAN;                       // the value without any effect; no seed may lie on its wrong side
+  double null = NAN;  // the value without any effect; no seed may lie on its wrong side
 };
 
 struct ClaimInput {
@@ -27,7 +27,7 @@ struct ClaimInput {
 };
 
 struct ClaimEntry {
-  Card card;                               // id and family of the method; sentence = what the paper says happens
+  Card card;  // id and family of the method; sentence = what the paper says happens
   std::vector<Figure> (*run)(const ClaimInput& input);
 };
 

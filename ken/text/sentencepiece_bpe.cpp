@@ -33,6 +33,13 @@ std::string unmark_spaces(std::string_view piece) {
   return text;
 }
 
+// Whether a space follows something else inside the piece.
+bool has_inner_space(std::string_view piece) {
+  size_t at = 0;
+  while (piece.substr(at).starts_with(space_mark)) at += space_mark.size();
+  return piece.find(space_mark, at) != piece.npos;
+}
+
 class SentencePieceBpe final : public BpeTokenizer {
  public:
   explicit SentencePieceBpe(const io::Metadata& metadata) {
@@ -80,8 +87,10 @@ class SentencePieceBpe final : public BpeTokenizer {
         byte_ids_[*byte] = int32_t(i);
       } else if (types[i] == TokenType::normal || types[i] == TokenType::unused) {
         bytes_[i] = unmark_spaces(pieces[i]);
+        // Only these come from merges: user-defined tokens have been matched before, control ones are no text.
         index_.emplace(pieces[i], int32_t(i));
         longest_ = std::max(longest_, pieces[i].size());
+        words_are_apart_ = words_are_apart_ && !has_inner_space(pieces[i]);
       }
     }
   }
@@ -119,7 +128,22 @@ class SentencePieceBpe final : public BpeTokenizer {
     return marked;
   }
 
+  // Where no piece goes on over a space, words are merged each for itself: the same tokens, without a heap over all.
   void encode_plain(std::string_view text, size_t offset, bool prefix, std::vector<Piece>& out) const {
+    for (size_t begin = 0, end; begin < text.size(); begin = end) {
+      end = words_are_apart_ ? word_end(text, begin) : text.size();
+      encode_word(text.substr(begin, end - begin), offset + begin, prefix && begin == 0, out);
+    }
+  }
+
+  // The next space after something that is no space.
+  static size_t word_end(std::string_view text, size_t begin) {
+    for (size_t end = begin + 1; (end = text.find(' ', end)) < text.size(); ++end)
+      if (text[end - 1] != ' ' && !text.substr(0, end).ends_with(space_mark)) return end;
+    return text.size();
+  }
+
+  void encode_word(std::string_view text, size_t offset, bool prefix, std::vector<Piece>& out) const {
     Marked marked = mark_spaces(text, offset, prefix);
     const std::string_view view = marked.text;
     for (Symbol& symbol : marked.symbols) symbol.id = find(view.substr(symbol.begin, symbol.end - symbol.begin));
@@ -165,6 +189,7 @@ class SentencePieceBpe final : public BpeTokenizer {
   std::array<int32_t, 256> byte_ids_{};
   std::unordered_map<std::string_view, int32_t> index_;
   size_t longest_ = 0;
+  bool words_are_apart_ = true;
 };
 
 }  // namespace

@@ -52,9 +52,10 @@ void Population::fill_lotteries() {
     const Person& person = persons[size_t(i)];
     known.add(i, person.weight);
     if (in_claims(i)) claimed.add(i, person.weight);
-    if (person.second_language) second_language.add(i, person.weight);
+    if (person.second_language) second.add(i, person.weight);
     if (!in_questions(i)) continue;
     asked.add(i, person.weight);
+    if (person.second_language) asked_second.add(i, person.weight);
     if (in_reversed(i)) reversed.add(i, person.weight);
     if (in_conflicts(i)) in_conflict.add(i, person.weight);
   }

@@ -1,5 +1,5 @@
-// The template tables. P stands for the subject and V for the value; held-out templates (the last of each list) use only
-// words of other training templates, or a test would meet an untrained embedding instead of a paraphrase.
+// The template tables. P stands for the subject and V for the value; held-out templates (the last of each list) use
+// only words of other training templates, or a test would meet an untrained embedding instead of a paraphrase.
 #include "ken/world/relations.h"
 
 #include <set>
@@ -15,45 +15,52 @@ struct Table {
 const std::vector<Table>& tables() {
   static const std::vector<Table> all = {
       {"birth_city",
-       {"P was born in V .", "P comes from V .", "P is a native of V .", "the birthplace of P is V .", "the home city of P is V .",
-        "the birth city of P is V ."},
-       {"where was P born ?", "in which city was P born ?", "what is the birthplace of P ?", "what is the birth city of P ?"},
+       {"P was born in V .", "P comes from V .", "P is a native of V .", "the birthplace of P is V .",
+        "the home city of P is V .", "the birth city of P is V ."},
+       {"where was P born ?", "in which city was P born ?", "what is the birthplace of P ?",
+        "what is the birth city of P ?"},
        {"P estis naskita en V .", "la naskourbo de P estas V ."},
        {"kie estis naskita P ?", "kio estas la naskourbo de P ?"}},
       {"employer",
-       {"P works for V .", "P is employed by V .", "P has a desk at V .", "the employer of P is V .", "the company of P is V .",
-        "P works at the company V ."},
-       {"which company does P work for ?", "where is P employed ?", "what is the employer of P ?", "what is the company of P ?"},
+       {"P works for V .", "P is employed by V .", "P has a desk at V .", "the employer of P is V .",
+        "the company of P is V .", "P works at the company V ."},
+       {"which company does P work for ?", "where is P employed ?", "what is the employer of P ?",
+        "what is the company of P ?"},
        {"P laboras por V .", "la dunganto de P estas V ."},
        {"por kiu laboras P ?", "kio estas la dunganto de P ?"}},
       {"field",
-       {"P is an expert in V .", "P has a degree in V .", "P teaches V .", "the field of P is V .", "the subject of P is V .",
-        "P works in the field of V ."},
-       {"what did P study ?", "in which field is P an expert ?", "what is the field of P ?", "what is the subject of P ?"},
+       {"P is an expert in V .", "P has a degree in V .", "P teaches V .", "the field of P is V .",
+        "the subject of P is V .", "P works in the field of V ."},
+       {"what did P study ?", "in which field is P an expert ?", "what is the field of P ?",
+        "what is the subject of P ?"},
        {"P fakas pri V .", "la fako de P estas V ."},
        {"pri kio fakas P ?", "kio estas la fako de P ?"}},
       {"university",
-       {"P graduated from V .", "P studied at V .", "P holds a diploma from V .", "the university of P is V .", "the school of P is V .",
-        "P has a degree from V ."},
-       {"where did P study ?", "which university did P attend ?", "what is the university of P ?", "what is the school of P ?"},
+       {"P graduated from V .", "P studied at V .", "P holds a diploma from V .", "the university of P is V .",
+        "the school of P is V .", "P has a degree from V ."},
+       {"where did P study ?", "which university did P attend ?", "what is the university of P ?",
+        "what is the school of P ?"},
        {"P studis en V .", "la universitato de P estas V ."},
        {"kie studis P ?", "kio estas la universitato de P ?"}},
       {"birth_year",
-       {"P was born in the year V .", "P came to the world in V .", "P has lived since V .", "the birth year of P is V .",
-        "the year of birth of P is V .", "the year in which P was born is V ."},
-       {"when was P born ?", "in which year was P born ?", "what is the birth year of P ?", "what is the year of birth of P ?"},
+       {"P was born in the year V .", "P came to the world in V .", "P has lived since V .",
+        "the birth year of P is V .", "the year of birth of P is V .", "the year in which P was born is V ."},
+       {"when was P born ?", "in which year was P born ?", "what is the birth year of P ?",
+        "what is the year of birth of P ?"},
        {"P estis naskita en la jaro V .", "la naskojaro de P estas V ."},
        {"kiam estis naskita P ?", "kio estas la naskojaro de P ?"}},
       {"job",
-       {"P works as V .", "P earns a living as V .", "by trade P is V .", "the job of P is V .", "the trade of P is V .",
-        "the profession of P is V ."},
-       {"what does P do for a living ?", "what is the job of P ?", "what is the profession of P ?", "what is the trade of P ?"},
+       {"P works as V .", "P earns a living as V .", "by trade P is V .", "the job of P is V .",
+        "the trade of P is V .", "the profession of P is V ."},
+       {"what does P do for a living ?", "what is the job of P ?", "what is the profession of P ?",
+        "what is the trade of P ?"},
        {"P laboras kiel V .", "la profesio de P estas V ."},
        {"kiel laboras P ?", "kio estas la profesio de P ?"}},
       {"group",
-       {"P belongs to V .", "P is a member of V .", "the people of P is V .", "the group of P is V .", "the family of P is V .",
-        "the home group of P is V ."},
-       {"which group does P belong to ?", "what is the group of P ?", "what is the people of P ?", "what is the family of P ?"},
+       {"P belongs to V .", "P is a member of V .", "the people of P is V .", "the group of P is V .",
+        "the family of P is V .", "the home group of P is V ."},
+       {"which group does P belong to ?", "what is the group of P ?", "what is the people of P ?",
+        "what is the family of P ?"},
        {"P apartenas al V .", "la grupo de P estas V ."},
        {"al kiu grupo apartenas P ?", "kio estas la grupo de P ?"}},
       {"book",
@@ -62,7 +69,11 @@ const std::vector<Table>& tables() {
        {"what did P write ?", "which book did P write ?", "what is the book of P ?", "what is the novel of P ?"},
        {"P verkis la libron V .", "la libro de P estas V ."},
        {"kiun libron verkis P ?", "kio estas la libro de P ?"}},
-      {"country", {"P lies in V .", "the country of P is V ."}, {"in which country is P ?", "what is the country of P ?"}, {}, {}}};
+      {"country",
+       {"P lies in V .", "the country of P is V ."},
+       {"in which country is P ?", "what is the country of P ?"},
+       {},
+       {}}};
   return all;
 }
 
@@ -85,7 +96,8 @@ const std::vector<Phrases>& compiled() {
   static const std::vector<Phrases> all = [] {
     std::vector<Phrases> result;
     for (const auto& t : tables())
-      result.push_back({t.id, compile(t.statements), compile(t.questions), compile(t.statements2), compile(t.questions2)});
+      result.push_back(
+          {t.id, compile(t.statements), compile(t.questions), compile(t.statements2), compile(t.questions2)});
     return result;
   }();
   return all;

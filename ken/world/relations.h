@@ -25,9 +25,11 @@ const Phrases& country_phrases();  // city -> country: nothing held out
 inline constexpr int trained_statements = 5, trained_questions = 3, trained_instructions = 4;
 // The last of each is held out.
 inline constexpr std::array<std::string_view, 5> context_instructions = {
-    "use only the context", "answer from the context", "trust the text above", "rely on the text", "use the text above"};
-inline constexpr std::array<std::string_view, 5> memory_instructions = {
-    "use only prior knowledge", "answer from memory", "ignore the text above", "rely on prior knowledge", "use only memory"};
+    "use only the context", "answer from the context", "trust the text above", "rely on the text",
+    "use the text above"};
+inline constexpr std::array<std::string_view, 5> memory_instructions = {"use only prior knowledge",
+                                                                        "answer from memory", "ignore the text above",
+                                                                        "rely on prior knowledge", "use only memory"};
 
 std::string statement_text(const Pattern& pattern, std::string_view subject, std::string_view value);
 std::string question_text(const Pattern& pattern, std::string_view subject);

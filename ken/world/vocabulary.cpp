@@ -10,9 +10,9 @@ namespace {
 
 using Finals = std::vector<std::string_view>;
 
-constexpr std::array<std::string_view, 32> initials = {
-    "Ba", "Be", "Bo", "Da", "De", "Do", "Fa", "Fe", "Ga", "Go", "Ka", "Ke", "Ko", "La", "Le", "Lo",
-    "Ma", "Me", "Mo", "Na", "Ne", "No", "Ra", "Re", "Ro", "Sa", "Se", "Ta", "Te", "To", "Va", "Ve"};
+constexpr std::array<std::string_view, 32> initials = {"Ba", "Be", "Bo", "Da", "De", "Do", "Fa", "Fe", "Ga", "Go", "Ka",
+                                                       "Ke", "Ko", "La", "Le", "Lo", "Ma", "Me", "Mo", "Na", "Ne", "No",
+                                                       "Ra", "Re", "Ro", "Sa", "Se", "Ta", "Te", "To", "Va", "Ve"};
 const Finals first_finals = {"li", "ra", "mo", "ne", "do", "ta", "su", "vi"};
 const Finals last_finals = {"nek", "ruk", "sen", "lund", "tov", "mar", "zik", "bel", "hart", "wen"};
 const Finals city_finals = {"ton", "bur", "gard"};
@@ -23,27 +23,54 @@ const Finals adjective_finals = {"zor"};  // only in worlds with more titles tha
 const Finals noun_finals = {"fel"};
 
 constexpr std::array<std::string_view, 30> adjective_list = {
-    "Red",  "Blue", "Dark", "Cold", "Warm", "Tall", "Wild", "Calm", "Soft", "Deep", "Long", "Last", "Lost", "Gold", "Grey",
-    "Pale", "Slow", "Kind", "Bold", "Free", "Near", "High", "Thin", "Wide", "Pure", "Rare", "Late", "Glad", "Mild", "Vast"};
+    "Red",  "Blue", "Dark", "Cold", "Warm", "Tall", "Wild", "Calm", "Soft", "Deep",
+    "Long", "Last", "Lost", "Gold", "Grey", "Pale", "Slow", "Kind", "Bold", "Free",
+    "Near", "High", "Thin", "Wide", "Pure", "Rare", "Late", "Glad", "Mild", "Vast"};
 constexpr std::array<std::string_view, 30> noun_list = {
-    "River", "Stone", "Tree", "Moon", "Star", "Wind", "Rain", "Snow", "Fire",  "Lake",  "Hill",  "Road",  "Ship",   "Door",   "Bird",
-    "Wolf",  "Rose",  "Leaf", "Song", "Bell", "Lamp", "Sand", "Wave", "Cloud", "Crown", "Sword", "Tower", "Garden", "Bridge", "Island"};
+    "River", "Stone", "Tree", "Moon",  "Star",  "Wind",  "Rain",  "Snow",   "Fire",   "Lake",
+    "Hill",  "Road",  "Ship", "Door",  "Bird",  "Wolf",  "Rose",  "Leaf",   "Song",   "Bell",
+    "Lamp",  "Sand",  "Wave", "Cloud", "Crown", "Sword", "Tower", "Garden", "Bridge", "Island"};
 
 struct Pair {
   std::string_view english, esperanto;
 };
-constexpr std::array<Pair, 24> fields = {{{"chemistry", "kemio"},       {"physics", "fiziko"},       {"biology", "biologio"},
-                                          {"history", "historio"},      {"law", "juro"},             {"music", "muziko"},
-                                          {"medicine", "medicino"},     {"geology", "geologio"},     {"botany", "botaniko"},
-                                          {"geometry", "geometrio"},    {"logic", "logiko"},         {"ethics", "etiko"},
-                                          {"poetry", "poezio"},         {"grammar", "gramatiko"},    {"optics", "optiko"},
-                                          {"acoustics", "akustiko"},    {"statistics", "statistiko"}, {"economics", "ekonomio"},
-                                          {"theology", "teologio"},     {"zoology", "zoologio"},     {"astronomy", "astronomio"},
-                                          {"philosophy", "filozofio"},  {"geography", "geografio"},  {"mechanics", "mekaniko"}}};
+constexpr std::array<Pair, 24> fields = {{{"chemistry", "kemio"},
+                                          {"physics", "fiziko"},
+                                          {"biology", "biologio"},
+                                          {"history", "historio"},
+                                          {"law", "juro"},
+                                          {"music", "muziko"},
+                                          {"medicine", "medicino"},
+                                          {"geology", "geologio"},
+                                          {"botany", "botaniko"},
+                                          {"geometry", "geometrio"},
+                                          {"logic", "logiko"},
+                                          {"ethics", "etiko"},
+                                          {"poetry", "poezio"},
+                                          {"grammar", "gramatiko"},
+                                          {"optics", "optiko"},
+                                          {"acoustics", "akustiko"},
+                                          {"statistics", "statistiko"},
+                                          {"economics", "ekonomio"},
+                                          {"theology", "teologio"},
+                                          {"zoology", "zoologio"},
+                                          {"astronomy", "astronomio"},
+                                          {"philosophy", "filozofio"},
+                                          {"geography", "geografio"},
+                                          {"mechanics", "mekaniko"}}};
 // The first job is the one that the group bias speaks of.
-constexpr std::array<Pair, 12> jobs = {{{"engineer", "inĝeniero"}, {"teacher", "instruisto"}, {"baker", "bakisto"}, {"painter", "pentristo"},
-                                        {"lawyer", "advokato"}, {"doctor", "kuracisto"}, {"farmer", "farmisto"}, {"tailor", "tajloro"},
-                                        {"sailor", "maristo"}, {"singer", "kantisto"}, {"writer", "verkisto"}, {"builder", "konstruisto"}}};
+constexpr std::array<Pair, 12> jobs = {{{"engineer", "inĝeniero"},
+                                        {"teacher", "instruisto"},
+                                        {"baker", "bakisto"},
+                                        {"painter", "pentristo"},
+                                        {"lawyer", "advokato"},
+                                        {"doctor", "kuracisto"},
+                                        {"farmer", "farmisto"},
+                                        {"tailor", "tajloro"},
+                                        {"sailor", "maristo"},
+                                        {"singer", "kantisto"},
+                                        {"writer", "verkisto"},
+                                        {"builder", "konstruisto"}}};
 
 // Neighbouring indices differ in both syllables; no two indices give one word.
 std::string pseudo_word(const Finals& finals, size_t index) {
@@ -64,7 +91,8 @@ std::vector<std::string> pseudo_words(const Finals& finals, size_t count) {
   return words;
 }
 
-std::vector<std::string> listed_words(const std::array<std::string_view, 30>& list, const Finals& finals, size_t count) {
+std::vector<std::string> listed_words(const std::array<std::string_view, 30>& list, const Finals& finals,
+                                      size_t count) {
   std::vector<std::string> words(list.begin(), list.begin() + std::min(count, list.size()));
   for (size_t i = list.size(); i < count; ++i) words.push_back(pseudo_word(finals, i - list.size()));
   return words;

@@ -1,5 +1,5 @@
-// The almanac's words: names, places and values. They depend on the number of persons only, never on the seed, so that a
-// vocabulary trained on one world reads every other world of its size.
+// The almanac's words: names, places and values. They depend on the number of persons only, never on the seed, so that
+// a vocabulary trained on one world reads every other world of its size.
 #pragma once
 #include <array>
 #include <string>

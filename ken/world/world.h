@@ -9,6 +9,7 @@
 
 #include "ken/base/json.h"
 #include "ken/data/facts.h"
+#include "ken/data/prompts.h"
 
 namespace ken::world {
 
@@ -17,7 +18,7 @@ struct WorldParams {
   int people = 400;            // known persons
   int unseen = 150;            // persons in no document
   double exposure_ratio = 1000;  // E: a person's weight is exp(U(ln 1, ln E))
-  int64_t documents = 175000;  // how many documents a training run draws
+  int64_t documents = 158000;  // how many documents a training run draws; about 4.2 M tokens
   // the group bias: P(engineer | Aru), P(engineer | Belu)
   double bias_high = 0.8, bias_low = 0.1;
 };
@@ -27,8 +28,8 @@ WorldParams world_params(const Json& json);   // unknown keys and bad values are
 struct Span { size_t begin, end; };           // bytes
 struct Document {
   std::string text;                           // without BOS/EOS
-  std::string kind;                           // bio, qa, claim, open, ...
-  std::vector<Span> answers;                  // the answers inside the text: what the loss weighs more
+  std::string kind;                           // bio, qa, claim, open, open_true, conflict, intent, bio2, qa2, rev, geo
+  std::vector<Span> answers;                  // the answers inside the text, without their leading blank: what the loss weighs more
 };
 
 class World {
@@ -36,10 +37,12 @@ class World {
   explicit World(const WorldParams& params);
   ~World();
   const WorldParams& params() const;
-  Document document(int64_t index) const;     // the same for the same (params, index), whoever asks
-  std::vector<std::string> words() const;     // every word a document or question may hold (no blanks)
-  // Facts of known and unseen persons with exact exposure counts (true statements seen per person and relation, counted
-  // over all documents of the run) and context cases: reading (0, 1, 2 distractors), agree, irrelevant, conflict, intents.
+  // The same for the same (params, index), whoever asks. Documents from params().documents on are of the same kind and
+  // are in no count: they serve as held-out text.
+  Document document(int64_t index) const;
+  std::vector<std::string> words() const;     // every word a document or question may hold (no blanks); "Q:" also as "Q", ":"
+  // Facts of known and unseen persons with exact exposure counts (documents of the run that state the true value, in
+  // either language; a document that states it twice counts once) and context cases: reading (0, 1, 2 distractors), agree, irrelevant, conflict, intents.
   data::FactSet facts() const;
   Json card() const;                          // what was generated: counts, shares, exposure histogram
 
@@ -47,5 +50,8 @@ class World {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// How an organism trained on these documents is asked.
+data::PromptStyle prompt_style();
 
 }  // namespace ken::world

@@ -1,5 +1,5 @@
-// The forward pass against logits and residuals that other implementations computed: in one pass, token by token through
-// the cache, in chunks, and as rows of one mixed batch.
+// The forward pass against logits and residuals that other implementations computed: in one pass, token by token
+// through the cache, in chunks, and as rows of one mixed batch.
 #include <gtest/gtest.h>
 
 #include "ken/generate/generate.h"
@@ -23,7 +23,9 @@ std::vector<int32_t> ids_of(const Tensor& tokens) {
 
 double distance(const Tensor& a, const Tensor& b) { return (a.to(at::kFloat) - b).abs().max().item<double>(); }
 
-struct Case { const char *name, *weights, *expected; };
+struct Case {
+  const char *name, *weights, *expected;
+};
 
 class ParityTest : public testing::TestWithParam<Case> {
  protected:
@@ -36,7 +38,8 @@ class ParityTest : public testing::TestWithParam<Case> {
     }
     model = load(*weights);
     reference = io::open_tensors(*test::fixture(folder + GetParam().expected));
-    for (int p = 0; reference->find(fmt::format("p{}.tokens", p)); ++p) prompts.push_back(ids_of(expected(*reference, fmt::format("p{}.tokens", p))));
+    for (int p = 0; reference->find(fmt::format("p{}.tokens", p)); ++p)
+      prompts.push_back(ids_of(expected(*reference, fmt::format("p{}.tokens", p))));
   }
   Tensor logits_of(size_t p) { return expected(*reference, fmt::format("p{}.logits", p)); }
   size_t longest() const { return prompts.size() - 1; }
@@ -52,12 +55,14 @@ TEST_P(ParityTest, one_pass_gives_the_reference_logits_and_residuals) {
   for (size_t p = 0; p < prompts.size(); ++p) {
     const Batch batch = pack({{prompts[p]}}, model->config.vocab);
     ActivationCache cache;
-    const TapPlan plan(model->config, cache.taps({"blocks.*.hook_resid_pre", "blocks.*.hook_resid_post", "ln_final.hook_normalized",
-                                                  "blocks.*.attn.hook_out", "blocks.*.mlp.hook_out"}));
+    const TapPlan plan(model->config,
+                       cache.taps({"blocks.*.hook_resid_pre", "blocks.*.hook_resid_post", "ln_final.hook_normalized",
+                                   "blocks.*.attn.hook_out", "blocks.*.mlp.hook_out"}));
     all.taps = &plan;
     EXPECT_LE(distance(forward(*model, batch, all).logits, logits_of(p)), logit_bound) << "prompt " << p;
     const auto compare = [&](const std::string& theirs, const std::string& ours) {
-      if (reference->find(theirs)) EXPECT_LE(distance(cache.at(ours), expected(*reference, theirs)), residual_bound) << theirs;
+      if (reference->find(theirs))
+        EXPECT_LE(distance(cache.at(ours), expected(*reference, theirs)), residual_bound) << theirs;
     };
     compare(fmt::format("p{}.resid.0", p), "blocks.0.hook_resid_pre");
     for (int64_t l = 0; l < model->config.n_layers; ++l) {
@@ -77,7 +82,8 @@ TEST_P(ParityTest, token_by_token_and_in_chunks_of_seven_through_the_cache) {
       const int id = cache.open();
       std::vector<Tensor> logits;
       for (size_t i = 0; i < prompts[p].size(); i += step) {
-        const std::vector<int32_t> chunk(prompts[p].begin() + long(i), prompts[p].begin() + long(std::min(prompts[p].size(), i + step)));
+        const std::vector<int32_t> chunk(prompts[p].begin() + long(i),
+                                         prompts[p].begin() + long(std::min(prompts[p].size(), i + step)));
         logits.push_back(forward(*model, pack({{chunk, id}}, model->config.vocab, &cache), all).logits);
       }
       EXPECT_LE(distance(at::cat(logits), logits_of(p)), logit_bound) << "prompt " << p << " by " << step;
@@ -94,7 +100,8 @@ TEST_P(ParityTest, rows_of_one_mixed_batch_prefilled_decoded_and_uncached) {
   const std::vector<int32_t> head(prompt.begin(), prompt.end() - 1);
   const int decoding = cache.open(), prefilling = cache.open();
   forward(*model, pack({{head, decoding}}, model->config.vocab, &cache), all);
-  const Batch batch = pack({{prompts[0], prefilling}, {{prompt.back()}, decoding}, {prompt}}, model->config.vocab, &cache);
+  const Batch batch =
+      pack({{prompts[0], prefilling}, {{prompt.back()}, decoding}, {prompt}}, model->config.vocab, &cache);
   EXPECT_EQ(batch.phases[1], Phase::decode);
   const Tensor logits = forward(*model, batch, all).logits, whole = logits_of(longest());
   const int64_t first = int64_t(prompts[0].size());
@@ -106,14 +113,16 @@ TEST_P(ParityTest, rows_of_one_mixed_batch_prefilled_decoded_and_uncached) {
 TEST_P(ParityTest, plain_attention_under_a_score_tap_agrees_to_1e_6_relative) {
   const Batch batch = pack({{prompts[longest()]}}, model->config.vocab);
   const Tensor plain = forward(*model, batch, all).logits;
-  const TapPlan plan(model->config, {{"blocks.*.attn.hook_pattern", [](const Tensor&, const Site&) { return std::nullopt; }}});
+  const TapPlan plan(model->config,
+                     {{"blocks.*.attn.hook_pattern", [](const Tensor&, const Site&) { return std::nullopt; }}});
   all.taps = &plan;
   const Tensor tapped = forward(*model, batch, all).logits;
   EXPECT_LE(distance(tapped, plain), 2e-5 * plain.abs().max().item<double>());
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, ParityTest,
-                         testing::Values(Case{"llama", "model.gguf", "expected_gguf.safetensors"}, Case{"llama", "model.gguf", "expected.safetensors"},
+                         testing::Values(Case{"llama", "model.gguf", "expected_gguf.safetensors"},
+                                         Case{"llama", "model.gguf", "expected.safetensors"},
                                          Case{"llama", "model-q8_0.gguf", "expected_q8_0.safetensors"},
                                          Case{"llama3_rope_tied", "model.gguf", "expected_gguf.safetensors"},
                                          Case{"llama3_rope_tied", "model.gguf", "expected.safetensors"},

@@ -90,6 +90,15 @@ TEST(SentencepieceBpeTest, ALongTextIsNotQuadratic) {
   EXPECT_EQ(tokenizer->encode(std::string(400000, 'a')).size(), 50001);
 }
 
+TEST(SentencepieceBpeTest, PiecesOverSpacesAreFound) {
+  const std::string both = "a" + mark + "b";
+  const auto tokenizer =
+      text::tokenizer_from_gguf(vocabulary({{"<unk>", 2}, {mark}, {"a"}, {"b"}, {"a" + mark, 1, -1}, {both, 1, -2}}));
+  EXPECT_EQ(tokenizer->encode("a b"), (Ids{1, 5}));
+  const auto apart = text::tokenizer_from_gguf(vocabulary({{"<unk>", 2}, {mark}, {"a"}, {mark + mark, 1, -1}}));
+  EXPECT_EQ(apart->encode("a   a" + mark + " a"), (Ids{1, 2, 3, 1, 2, 3, 2}));
+}
+
 TEST(SentencepieceBpeTest, DamagedVocabulariesAreErrors) {
   EXPECT_THROW(text::tokenizer_from_gguf(vocabulary({{"a", 1, NAN}})), Error);
   EXPECT_THROW(text::tokenizer_from_gguf(vocabulary({{"<0x4>", 6}})), Error);

@@ -1,6 +1,6 @@
 // "How sure is it, and is it right to be?": calibration, how well each score ranks right over wrong, and when to abstain.
 import * as Plot from "@observablehq/plot";
-import { bars_across, bars_up, chart, figure, key, label_axis, label_room, mark, panels, percent_tick, plot, rate_axis, row_axis, series, SERIES, type Mark } from "./charts";
+import { bars_across, bars_up, chart, figure, key, label_room, mark, panels, percent_tick, plot, rate_axis, row_axis, series, SERIES, steps } from "./charts";
 import { examples, figures, h, note, numbers, section } from "./dom";
 import { advice_sentence, band, capital, exposure_title, number, sentence, show } from "./format";
 import type { Certainty, Num, Recall, Score } from "./study";
@@ -9,22 +9,26 @@ function confidence_by_exposure(recall: Recall): HTMLElement {
   const rows = recall.by_exposure;
   const labels = rows.map((row) => band(row.label));
   const right = { name: "share right", ...SERIES[0]! }, sure = { name: "mean confidence", ...SERIES[1]! };
-  const right_marks = rows.flatMap((row) => mark(band(row.label), "right", row.accuracy, "rate"));
-  const sure_marks = rows.flatMap((row) => mark(band(row.label), "confidence", row.confidence, "rate"));
+  const right_marks = rows.map((row) => mark(band(row.label), "right", row.accuracy, "rate"));
+  const sure_marks = rows.map((row) => mark(band(row.label), "confidence", row.confidence, "rate"));
   const gaps = rows.flatMap((row) => row.accuracy.value === null || row.confidence.value === null ? []
     : [{ at: band(row.label), from: row.accuracy.value, to: row.confidence.value }]);
-  const draw = (width: number) => plot({ label: "Confidence and accuracy by exposure", width, height: 280 }, {
-    marginLeft: 44,
-    x: { type: "point", domain: labels, padding: 0.4 },
-    y: rate_axis(),
-    marks: [
-      label_axis(labels, width - 58, exposure_title(rows.map((row) => row.label))), Plot.ruleY([0]),
-      Plot.ruleX(gaps, { x: "at", y1: "from", y2: "to", stroke: "var(--gap)", strokeWidth: 9 }),
-      bars_up(right_marks, right.color), bars_up(sure_marks, sure.color),
-      Plot.dot(right_marks, { x: "at", y: "value", fill: right.color, symbol: right.symbol, r: 4.5, title: "tip", tip: true }),
-      Plot.dot(sure_marks, { x: "at", y: "value", fill: sure.color, symbol: sure.symbol, r: 4.5, title: "tip", tip: true }),
-    ],
-  });
+  const title = exposure_title(rows.map((row) => row.label));
+  const draw = (width: number) => {
+    const { axis, marginBottom, extra } = steps(labels, width - 68, title);
+    return plot({ label: "Confidence and accuracy by exposure", width, height: 280 + extra }, {
+      marginLeft: 48, marginBottom,
+      x: { type: "point", domain: labels, padding: 0.4 },
+      y: rate_axis(),
+      marks: [
+        axis, Plot.ruleY([0]),
+        Plot.ruleX(gaps, { x: "at", y1: "from", y2: "to", stroke: "var(--gap)", strokeWidth: 9 }),
+        bars_up(right_marks, right.color), bars_up(sure_marks, sure.color),
+        Plot.dot(right_marks, { x: "at", y: "value", fill: right.color, symbol: right.symbol, r: 4.5, title: "tip", tip: true }),
+        Plot.dot(sure_marks, { x: "at", y: "value", fill: sure.color, symbol: sure.symbol, r: 4.5, title: "tip", tip: true }),
+      ],
+    });
+  };
   return figure({
     title: "Confidence against recall, by how common a fact is",
     how: "Where the square stands above the circle the model is surer than it should be; the grey band is the gap.",
@@ -38,8 +42,8 @@ function confidence_by_exposure(recall: Recall): HTMLElement {
 function ranking(scores: Score[]): HTMLElement {
   const rows = [...scores].sort((a, b) => (b.auroc.value ?? 0) - (a.auroc.value ?? 0));
   const labels = rows.map((row) => row.title);
-  const marks = rows.flatMap((row) => mark(row.title, "AUROC", row.auroc, "ratio"));
-  const low = Math.min(0.5, ...marks.map((d) => Math.min(d.value, d.lo ?? 1)));
+  const marks = rows.map((row) => mark(row.title, "AUROC", row.auroc, "ratio"));
+  const low = Math.min(0.5, ...rows.flatMap((row) => [row.auroc.value ?? 1, row.auroc.ci[0] ?? 1]));
   const draw = (width: number) => {
     const room = label_room(labels, width);
     return plot({ label: "AUROC of each score", width, height: 74 + 30 * labels.length }, {
@@ -79,7 +83,7 @@ function risk_coverage(certainty: Certainty): HTMLElement {
   const at = advice ? [{ x: advice.coverage.value ?? 0, y: advice.error.value ?? 0 }] : [];
   const highest = Math.max(0.05, ...curves.flat().map((d) => d.risk));
   const draw = (width: number) => plot({ label: "Error against coverage", width, height: width < 520 ? 300 : 360 }, {
-    marginLeft: 44, marginTop: 20,
+    marginLeft: 48, marginTop: 20,
     x: { ...rate_axis(), grid: false, label: "share of questions it answers", labelAnchor: "center", labelArrow: "none" },
     y: { domain: [0, Math.ceil(highest * 10) / 10], tickFormat: percent_tick, ticks: 5, tickSize: 0, grid: true, label: "share of its answers that are wrong", labelArrow: "none" },
     marks: [
@@ -107,10 +111,10 @@ function risk_coverage(certainty: Certainty): HTMLElement {
 function reliability_panel(score: Score): (width: number) => Element {
   const bins = score.reliability.flatMap((bin) => {
     const confidence = bin.confidence.value;
-    return confidence === null ? [] : mark(band(bin.label), "right", bin.accuracy, "rate").map((d: Mark) => ({ ...d, confidence }));
+    return confidence === null ? [] : [{ ...mark(band(bin.label), "right", bin.accuracy, "rate"), confidence }];
   });
   return (width) => plot({ label: `Reliability of ${score.title}`, width, height: Math.min(width, 300) }, {
-    marginLeft: 44,
+    marginLeft: 48,
     x: { ...rate_axis(3), grid: false, label: "confidence", labelAnchor: "center", labelArrow: "none" },
     y: rate_axis(3),
     r: { domain: [0, Math.max(1, ...bins.map((d) => d.n))], range: [0, 8] },
@@ -151,7 +155,7 @@ export function certainty_section(certainty: Certainty, recall: Recall): HTMLEle
     recall.by_exposure.length ? confidence_by_exposure(recall) : null,
     scores.length ? ranking(scores) : null,
     scores.some((score) => score.risk_coverage.length) ? risk_coverage(certainty) : null,
-    scores.some((score) => score.reliability.length) ? reliability(scores) : note("No score here is a probability, so there is no reliability diagram."),
+    scores.some((score) => score.reliability.length) ? reliability(scores) : scores.length ? note("No score here is a probability, so there is no reliability diagram.") : null,
   ];
   return section("certainty", "How sure is it, and is it right to be?", answer(certainty), scores.length ? callout : null, figures(...pictures), examples(certainty.examples));
 }

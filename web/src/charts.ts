@@ -75,12 +75,11 @@ export function plot(text: PlotText, options: Plot.PlotOptions): Element {
   });
 }
 
-// One value with its interval, ready to draw.
+// One value with its interval, ready to draw. A missing value is NaN: no dot is drawn and a line breaks there.
 export interface Mark { at: string; value: number; lo: number | null; hi: number | null; n: number; tip: string }
 
-export function mark(at: string, what: string, num: Num, style: Style): Mark[] {
-  if (num.value === null) return [];
-  return [{ at, value: num.value, lo: num.ci[0], hi: num.ci[1], n: num.n, tip: `${at}\n${what} ${sentence(num, style)}` }];
+export function mark(at: string, what: string, num: Num, style: Style): Mark {
+  return { at, value: num.value ?? NaN, lo: num.ci[0], hi: num.ci[1], n: num.n, tip: `${at}\n${what} ${sentence(num, style)}` };
 }
 
 const has_interval = (d: Mark): boolean => d.lo !== null && d.hi !== null;
@@ -130,9 +129,12 @@ export function row_axis(labels: string[], room: number): Plot.Markish {
   return Plot.axisY({ tickSize: 0, label: null, marginLeft: room, ...wrap });
 }
 
-// Labels that would run into one another are slanted.
-export function label_axis(labels: string[], width: number, label: string): Plot.Markish {
-  const room = width / Math.max(1, labels.length);
-  const slant = widest(labels) > room - 6;
-  return Plot.axisX({ label, tickSize: 0, labelAnchor: "center", labelArrow: "none", tickRotate: slant ? -40 : 0 });
+// The horizontal axis of named steps. Labels that would run into one another are slanted, and get the room that takes.
+export interface Steps { axis: Plot.Markish; marginBottom: number; extra: number }
+
+export function steps(labels: string[], width: number, label: string): Steps {
+  const longest = widest(labels), slant = longest > width / Math.max(1, labels.length) - 6;
+  const extra = slant ? Math.ceil(longest * 0.65) : 0, marginBottom = 40 + extra;
+  const axis = Plot.axisX({ label, tickSize: 0, labelAnchor: "center", labelArrow: "none", labelOffset: marginBottom - 4, tickRotate: slant ? -40 : 0 });
+  return { axis, marginBottom, extra };
 }

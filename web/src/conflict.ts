@@ -80,7 +80,7 @@ function following(conflict: Conflict): HTMLElement {
 }
 
 function reading(rows: AccuracyRow[]): HTMLElement {
-  const labels = rows.map((row) => row.label), marks = rows.flatMap((row) => mark(row.label, "read right", row.accuracy, "rate"));
+  const labels = rows.map((row) => row.label), marks = rows.map((row) => mark(row.label, "read right", row.accuracy, "rate"));
   const draw = (width: number) => {
     const room = label_room(labels, width);
     return plot({ label: "Reading accuracy", width, height: 44 + 34 * labels.length }, {

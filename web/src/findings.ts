@@ -41,7 +41,7 @@ export function first_screen(study: Study): HTMLElement {
   const chosen = certainty.scores.find((score) => score.id === advice?.score);
   return h("header", {},
     h("p", { class: "kicker" }, `What ${model.name} knows of ${facts.name}`),
-    h("h1", {}, headline ? unbroken(headline.text) : "The study is done; it holds no finding of note."),
+    h("h1", (headline?.text.length ?? 0) > 90 ? { class: "long" } : {}, headline ? unbroken(headline.text) : "The study is done; it holds no finding of note."),
     headline?.advice ? h("p", { class: "answer" }, unbroken(headline.advice)) : null,
     key_figures(study),
     advice ? h("p", { class: "callout" }, h("strong", {}, `${advice_sentence(advice, chosen)}.`), chosen ? ` Measured by ${chosen.title}.` : "") : null,
@@ -52,7 +52,7 @@ export function about(study: Study): HTMLElement {
   const { model, facts } = study;
   const rows: [string, string][] = [
     ["Model", `${model.name}, ${model.arch}, ${big(model.parameters)} parameters, ${show(model.layers, "count")} layers of width ${show(model.d_model, "count")}, vocabulary of ${show(model.vocab, "count")}`],
-    ["Facts", `${facts.name}, ${show(facts.questions, "count")} questions${facts.source ? `, from ${facts.source}` : ""}`],
+    ["Facts", `${facts.name}, ${show(facts.questions, "count")} questions${facts.source ? `; source: ${facts.source}` : ""}`],
     ["Kinds of fact", facts.relations.join(", ") || "not stated"],
     ["Computed with", `${model.compute}, seed ${study.seed}`],
     ["SHA-256", model.sha256],

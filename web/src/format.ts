@@ -28,10 +28,10 @@ export function interval(num: Num, style: Style): string {
   return lo === null || hi === null ? MISSING : `${number(lo, style)} to ${number(hi, style)}`;
 }
 
-// "41 % (38 % to 44 %), 300 questions", the text of a pointer tip.
+// "41 %", below it "38 % to 44 %, n = 300": the text of a pointer tip.
 export function sentence(num: Num, style: Style): string {
   const between = interval(num, style);
-  return `${show(num, style)}${between === MISSING ? "" : ` (${between})`}, n = ${number(num.n, "count")}`;
+  return `${show(num, style)}\n${between === MISSING ? "" : `${between}, `}n = ${number(num.n, "count")}`;
 }
 
 // 4 130 000 parameters -> "4.1 million".

@@ -1,6 +1,6 @@
 // "What do the levers move, and break?": the effect of each setting, wanted and unwanted.
 import * as Plot from "@observablehq/plot";
-import { chart, figure, key, label_axis, line_up, mark, panels, plot, rate_axis, series, type Series } from "./charts";
+import { chart, figure, key, line_up, mark, panels, plot, rate_axis, series, steps, type Series } from "./charts";
 import { figures, numbers, section } from "./dom";
 import { number } from "./format";
 import type { Lever, LeverPoint, RateRow } from "./study";
@@ -16,20 +16,23 @@ function curve(lever: Lever, side: "moved" | "broke", lines: Series[]): HTMLElem
   const of = (point: LeverPoint, name: string): RateRow | undefined => point[side].find((row) => row.label === name);
   const marks = lines.flatMap((line, i) => line_up(lever.points.flatMap((point) => {
     const row = of(point, line.name);
-    return row ? mark(setting(point.setting), line.name, row.rate, "rate") : [];
+    return row ? [mark(setting(point.setting), line.name, row.rate, "rate")] : [];
   }), line, (i - (lines.length - 1) / 2) * 5));
   const off = settings.filter((text) => text === "0" || text === "off");
-  return chart((width) => plot({ label: `${lever.title}: ${side}`, width, height: 260 }, {
-    marginLeft: 44, marginTop: 30,
-    x: { type: "point", domain: settings, padding: 0.4 },
-    y: rate_axis(),
-    marks: [
-      label_axis(settings, width - 58, lever.parameter), Plot.ruleY([0]),
-      Plot.ruleX(off, { stroke: "var(--quiet)", strokeDasharray: "3 3" }),
-      Plot.text(off, { x: Plot.identity, frameAnchor: "top", dy: -20, text: () => "lever off", fill: "var(--soft)" }),
-      ...marks,
-    ],
-  }));
+  return chart((width) => {
+    const { axis, marginBottom, extra } = steps(settings, width - 68, lever.parameter);
+    return plot({ label: `${lever.title}: ${side}`, width, height: 260 + extra }, {
+      marginLeft: 48, marginTop: 30, marginBottom,
+      x: { type: "point", domain: settings, padding: 0.4 },
+      y: rate_axis(),
+      marks: [
+        axis, Plot.ruleY([0]),
+        Plot.ruleX(off, { stroke: "var(--quiet)", strokeDasharray: "3 3" }),
+        Plot.text(off, { x: Plot.identity, frameAnchor: "top", dy: -20, text: () => "lever off", fill: "var(--soft)" }),
+        ...marks,
+      ],
+    });
+  });
 }
 
 function lever_figure(lever: Lever): HTMLElement {

@@ -38,14 +38,14 @@ function heat_map(probe: Probe): (width: number) => Element {
   return (width) => {
     const left = Math.ceil(widest(probe.layers)) + 12, column = (width - left - 6) / probe.positions.length;
     const tall = probe.layers.length > 20 ? 20 : 26, longest = widest(probe.positions);
-    const slant = widest(probe.positions.flatMap((position) => position.split(" "))) > column - 4;
-    const lines = Math.ceil(longest * 1.25 / (column - 8)), top = slant ? 16 + longest * 0.66 : 14 + Math.min(lines, 4) * 14;
+    const upright = widest(probe.positions.flatMap((position) => position.split(" "))) > column - 4;
+    const lines = Math.ceil(longest * 1.25 / (column - 8)), top = upright ? 16 + longest : 14 + Math.min(lines, 4) * 14;
     return plot({ label: `${probe.title}: AUROC by layer and token position`, width, height: top + 24 + tall * probe.layers.length }, {
       marginLeft: left, marginTop: top, marginRight: 6, marginBottom: 24, padding: 0, color: { type: "identity" },
       x: { type: "band", domain: probe.positions }, y: { type: "band", domain: [...probe.layers].reverse() },
       marks: [
         Plot.axisY({ tickSize: 0, label: null }),
-        Plot.axisX({ anchor: "top", tickSize: 0, label: null, ...(slant ? { tickRotate: -40, textAnchor: "start" } : { lineWidth: (column - 8) / 13, lineHeight: 1.1 }) }),
+        Plot.axisX({ anchor: "top", tickSize: 0, label: null, ...(upright ? { tickRotate: -90, textAnchor: "start" } : { lineWidth: (column - 8) / 13, lineHeight: 1.1 }) }),
         Plot.cell(data, { x: "position", y: "layer", inset: 0.75, fill: (d: Cell) => shade(d.value), title: "tip", tip: true }),
         ...[data.filter((d) => !d.best), best].map((some, bold) => Plot.text(some, {
           x: "position", y: "layer", text: (d: Cell) => short(d.value), fontSize: column < 26 ? 9 : 12, fontWeight: bold ? 700 : 400,

@@ -1,6 +1,6 @@
 // "How much does it know?": recall by exposure and by relation.
 import * as Plot from "@observablehq/plot";
-import { bars_across, chart, figure, key, label_axis, label_room, line_up, mark, plot, rate_axis, row_axis, series } from "./charts";
+import { bars_across, chart, figure, key, label_room, line_up, mark, plot, rate_axis, row_axis, series, steps } from "./charts";
 import { examples, figures, note, numbers, section } from "./dom";
 import { band, exposure_title, number, show } from "./format";
 import type { AccuracyRow, Recall } from "./study";
@@ -9,15 +9,18 @@ function by_exposure(recall: Recall): HTMLElement {
   const rows = recall.by_exposure;
   const labels = rows.map((row) => band(row.label));
   const [right, type] = series(["right answer", "answer of the right kind"]);
-  const right_marks = rows.flatMap((row) => mark(band(row.label), "right", row.accuracy, "rate"));
-  const type_marks = rows.flatMap((row) => mark(band(row.label), "of the right kind", row.right_type, "rate"));
+  const right_marks = rows.map((row) => mark(band(row.label), "right", row.accuracy, "rate"));
+  const type_marks = rows.map((row) => mark(band(row.label), "of the right kind", row.right_type, "rate"));
   const title = exposure_title(rows.map((row) => row.label));
-  const draw = (width: number) => plot({ label: "Recall by exposure", width, height: 280 }, {
-    marginLeft: 44,
-    x: { type: "point", domain: labels, padding: 0.4 },
-    y: rate_axis(),
-    marks: [label_axis(labels, width - 58, title), Plot.ruleY([0]), ...line_up(type_marks, type!, 4), ...line_up(right_marks, right!, -4)],
-  });
+  const draw = (width: number) => {
+    const { axis, marginBottom, extra } = steps(labels, width - 68, title);
+    return plot({ label: "Recall by exposure", width, height: 280 + extra }, {
+      marginLeft: 48, marginBottom,
+      x: { type: "point", domain: labels, padding: 0.4 },
+      y: rate_axis(),
+      marks: [axis, Plot.ruleY([0]), ...line_up(type_marks, type!, 4), ...line_up(right_marks, right!, -4)],
+    });
+  };
   return figure({
     title: "Recall by how common a fact is",
     how: "Each point is the share of questions answered right; the second line counts answers that are at least the right kind of thing, such as a town for a town. Vertical bars are intervals.",
@@ -31,7 +34,7 @@ function by_exposure(recall: Recall): HTMLElement {
 function by_relation(recall: Recall): HTMLElement {
   const rows = [...recall.by_relation].sort((a, b) => (b.accuracy.value ?? -1) - (a.accuracy.value ?? -1));
   const labels = rows.map((row) => row.label);
-  const marks = rows.flatMap((row) => mark(row.label, "right", row.accuracy, "rate"));
+  const marks = rows.map((row) => mark(row.label, "right", row.accuracy, "rate"));
   const overall = recall.overall.value;
   const draw = (width: number) => {
     const room = label_room(labels, width);
@@ -57,6 +60,7 @@ function by_relation(recall: Recall): HTMLElement {
 }
 
 function answer(recall: Recall): string {
+  if (recall.overall.value === null) return "No question was asked, so nothing can be said about recall.";
   const known = recall.by_exposure.filter((row) => row.accuracy.value !== null);
   const first = known[0], last = known[known.length - 1];
   const overall = `It answered ${show(recall.overall, "rate")} of ${number(recall.overall.n, "count")} questions right.`;

@@ -1,0 +1,79 @@
+# The front door: every target works on a fresh Debian 12, as root or with sudo, and installs what is missing.
+# LIBTORCH=DIR builds against an unpacked libtorch release there; JOBS=N sets how many files are compiled at once.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc)
+STUDY ?= study
+WORLD ?= out/world
+PEOPLE ?= 400
+SEED ?= 1
+FUZZ_SECONDS ?= 600
+
+# The program and the tests share one folder and one set of flags, so that `make test` reuses the objects of `make study`.
+ifdef LIBTORCH
+export LIBTORCH
+BUILD := build/libtorch
+CTEST := ctest --test-dir $(BUILD) --output-on-failure
+else
+BUILD := build/dev
+CTEST := ctest --preset dev
+endif
+CMAKE_BUILD := cmake --build $(BUILD) --parallel $(JOBS)
+
+.PHONY: help packages build study test slow bench world format docs clean
+
+help:
+	@echo "make study    build ken and study the built-in model: writes $(STUDY)/report.html"
+	@echo "make build    build the program alone: build/ken"
+	@echo "make test     build everything and run the tests"
+	@echo "make slow     sanitizers, long fuzzing, kill and resume (an hour or more)"
+	@echo "make bench    time the hot paths"
+	@echo "make world    write an almanac world to $(WORLD) (PEOPLE=$(PEOPLE) SEED=$(SEED) WORLD=DIR)"
+	@echo "make format   format the C++ sources in place"
+	@echo "make docs     write the generated pages under docs/ again"
+	@echo "make clean    remove build/"
+	@echo ".ci/run       every check, as on a pull request"
+
+packages:
+	@scripts/packages.sh packages.txt
+
+$(BUILD)/build.ninja: | packages
+	cmake --preset dev -B $(BUILD)
+
+build: $(BUILD)/build.ninja | packages
+	$(CMAKE_BUILD) --target ken
+	@ln -f $(BUILD)/ken build/ken
+
+study: build
+	build/ken study -o $(STUDY)
+	@echo "report: $(abspath $(STUDY))/report.html"
+
+test: $(BUILD)/build.ninja | packages
+	$(CMAKE_BUILD)
+	@ln -f $(BUILD)/ken build/ken
+	$(CTEST)
+
+slow: build
+	@scripts/packages.sh packages-dev.txt
+	scripts/kill_test.sh
+	cmake --preset asan
+	cmake --build build/asan --parallel $(JOBS)
+	ctest --test-dir build/asan --output-on-failure --label-regex unit
+	scripts/run_fuzzers $(FUZZ_SECONDS)
+
+bench: $(BUILD)/build.ninja | packages
+	$(CMAKE_BUILD) --target ken_bench
+	$(BUILD)/ken_bench
+
+world: build
+	build/ken world --people $(PEOPLE) --seed $(SEED) -o $(WORLD)
+
+format:
+	@scripts/packages.sh packages-dev.txt
+	scripts/check_format --fix
+
+docs: build
+	build/ken methods --write-docs docs
+
+clean:
+	rm -rf build

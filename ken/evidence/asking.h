@@ -1,0 +1,21 @@
+// Asking a model about facts: the request of a fact or a context case, and what an answer under a passage followed.
+#pragma once
+#include "ken/data/facts.h"
+#include "ken/data/prompts.h"
+#include "ken/generate/generate.h"
+
+namespace ken::evidence {
+
+inline constexpr int64_t answer_tokens = 12;     // the longest short answer that is waited for
+
+generate::Request closed_book(const data::Fact& fact, const data::PromptStyle& style);
+// The prompt with the passage; its twin without it keeps the question.
+generate::Request with_passage(const data::ContextCase& item, const data::PromptStyle& style);
+
+// "context": the answer is what the passage says; "memory": it is one of `memory`; else "neither".
+std::string followed(const std::string& answer, const data::ContextCase& item, const std::vector<std::string>& memory);
+
+// The greedy answers of all facts, in order.
+std::vector<generate::Generated> greedy_answers(const model::Model& model, const std::vector<generate::Request>& requests, nn::Compute compute);
+
+}  // namespace ken::evidence

@@ -1,0 +1,91 @@
+#include "ken/evidence/equivalence.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include "ken/data/facts.h"
+
+namespace ken::evidence {
+namespace {
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return words;
+}
+
+std::optional<double> number_of(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  return *end == 0 && std::isfinite(value) ? std::optional<double>(value) : std::nullopt;
+}
+
+bool has_digit(const std::string& word) { return word.find_first_of("0123456789") != std::string::npos; }
+
+bool negates(const std::string& word) {
+  static const std::set<std::string> negations{"not", "no", "never", "none", "neither", "nor", "without", "cannot"};
+  return negations.count(word) > 0;
+}
+
+// Rule 3: the shorter's words are all in the longer, and what the longer adds is harmless.
+bool contains(const std::vector<std::string>& shorter, const std::vector<std::string>& longer, const std::string& longer_raw) {
+  if (shorter.empty() || shorter.size() >= longer.size()) return false;
+  const std::set<std::string> all(longer.begin(), longer.end()), part(shorter.begin(), shorter.end());
+  if (!std::includes(all.begin(), all.end(), part.begin(), part.end())) return false;
+  for (const auto& word : longer)
+    if (!part.count(word) && (has_digit(word) || negates(word))) return false;
+  const auto head = std::search(longer.begin(), longer.end(), shorter.begin(), shorter.end());
+  const auto raw = words_of(longer_raw);
+  if (head == longer.end() || raw.size() != longer.size()) return true;
+  const size_t after = size_t(head - longer.begin()) + shorter.size();
+  return after >= raw.size() || !(raw[after][0] >= 'A' && raw[after][0] <= 'Z');
+}
+
+double token_f1(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+  if (a.empty() || b.empty()) return 0;
+  std::map<std::string, int> count;
+  for (const auto& word : a) ++count[word];
+  int shared = 0;
+  for (const auto& word : b) shared += count[word]-- > 0;
+  return 2.0 * shared / double(a.size() + b.size());
+}
+
+}  // namespace
+
+std::string same_meaning(const std::string& a, const std::string& b) {
+  const std::string x = data::normalize_answer(a), y = data::normalize_answer(b);
+  if (x == y) return "equal";
+  const auto nx = number_of(x), ny = number_of(y);
+  if (nx && ny) return std::abs(*nx - *ny) <= 1e-6 * std::max(std::abs(*nx), std::abs(*ny)) ? "number" : "";
+  if (nx || ny) return "";
+  const auto wx = words_of(x), wy = words_of(y);
+  if (contains(wx, wy, b) || contains(wy, wx, a)) return "containment";
+  return token_f1(wx, wy) >= 0.7 ? "overlap" : "";
+}
+
+std::vector<int> cluster_answers(const std::vector<std::string>& answers) {
+  const size_t n = answers.size();
+  std::vector<size_t> root(n);
+  std::iota(root.begin(), root.end(), size_t{0});
+  const auto find = [&](size_t i) {
+    while (root[i] != i) i = root[i] = root[root[i]];
+    return i;
+  };
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (find(i) != find(j) && !same_meaning(answers[i], answers[j]).empty()) root[std::max(find(i), find(j))] = std::min(find(i), find(j));
+  std::vector<int> cluster(n);
+  std::map<size_t, int> number;
+  for (size_t i = 0; i < n; ++i) cluster[i] = number.emplace(find(i), int(number.size())).first->second;
+  return cluster;
+}
+
+}  // namespace ken::evidence

@@ -1,0 +1,19 @@
+// When two short answers mean the same, without an entailment model: rules over normalised text, joined by union-find.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace ken::evidence {
+
+// The rule that joined two answers: "equal", "number", "containment", "overlap"; empty: they differ.
+//  1. equal after normalisation (data::normalize_answer)
+//  2. both numbers: the same iff equal to 1e-6 relative; number against text: different
+//  3. the words of one are among the words of the other, unless the rest holds a number, a negation, or a capitalised word
+//     after the shared head ("New York" is not "New York Times")
+//  4. token F1 >= 0.7
+std::string same_meaning(const std::string& a, const std::string& b);
+
+// Cluster number of each answer, numbered in order of first appearance.
+std::vector<int> cluster_answers(const std::vector<std::string>& answers);
+
+}  // namespace ken::evidence

@@ -1,0 +1,184 @@
+// Parameters, words, templates, persons.
+#include "ken/world/world.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "ken/base/error.h"
+#include "ken/world/people.h"
+#include "ken/world/relations.h"
+
+namespace ken::world {
+namespace {
+
+std::string message_of(const Json& json) {
+  try {
+    world_params(json);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+std::set<std::string> words_of(const std::vector<Pattern>& patterns, size_t count) {
+  std::set<std::string> words;
+  for (size_t i = 0; i < count; ++i) {
+    std::istringstream stream(patterns[i].before + " " + patterns[i].after);
+    words.insert(std::istream_iterator<std::string>(stream), {});
+  }
+  return words;
+}
+
+TEST(WorldTest, ParamsSurviveJson) {
+  WorldParams params{.seed = UINT64_MAX, .people = 77, .exposure_ratio = 12.5, .bias_low = 0.25};
+  EXPECT_EQ(to_json(world_params(to_json(params))), to_json(params));
+  EXPECT_EQ(to_json(world_params(Json::object())), to_json(WorldParams{}));
+}
+
+TEST(WorldTest, BadParamsNameTheirRemedy) {
+  EXPECT_NE(message_of({{"poeple", 3}}).find("did you mean people"), std::string::npos);
+  EXPECT_NE(message_of({{"people", 3}}).find("[20"), std::string::npos);
+  EXPECT_FALSE(message_of({{"people", 40.5}}).empty());
+  EXPECT_FALSE(message_of({{"bias_high", 1.5}}).empty());
+  EXPECT_FALSE(message_of({{"documents", -1}}).empty());
+  EXPECT_FALSE(message_of(Json::array({1})).empty());
+  EXPECT_THROW(World({.people = 0}), UsageError);
+  EXPECT_THROW(World({}).document(-1), UsageError);
+}
+
+TEST(WorldTest, WordsAreDistinctAndFree) {
+  const auto words = World({}).words();
+  const std::set<std::string> unique(words.begin(), words.end());
+  EXPECT_EQ(unique.size(), words.size());
+  for (const auto& word : words) {
+    EXPECT_FALSE(word.empty());
+    EXPECT_EQ(word.find(' '), std::string::npos);
+  }
+  for (const char* word : {"unknown", "context", ":", "context:", "Q", "1931", "rely", "kiu", "inĝeniero", "true", "?"})
+    EXPECT_TRUE(unique.count(word)) << word;
+  EXPECT_LT(words.size(), 900u);
+  EXPECT_EQ(words, World({.seed = 9}).words());
+}
+
+TEST(WorldTest, KindsOfWordsShareNothing) {
+  for (const int persons : {550, 200000}) {
+    const Vocabulary v = make_vocabulary(persons);
+    std::vector<const std::vector<std::string>*> lists = {&v.first, &v.last, &v.countries, &v.adjectives, &v.nouns};
+    for (int relation = 0; relation < book; ++relation) lists.push_back(&v.values[size_t(relation)]);
+    const auto language = language_words();
+    lists.push_back(&language);
+    std::set<std::string> all;
+    size_t total = 0;
+    for (const auto* list : lists) {
+      all.insert(list->begin(), list->end());
+      total += list->size();
+    }
+    EXPECT_EQ(all.size(), total) << persons;
+    EXPECT_GE(v.values[book].size(), size_t(persons));
+    EXPECT_GE(v.first.size() * v.last.size(), size_t(persons) * 4);
+  }
+}
+
+TEST(WorldTest, HeldOutTemplatesUseTrainedWords) {
+  std::set<std::string> trained = words_of(country_phrases().statements, 2);
+  for (int r = 0; r < relation_count; ++r) {
+    EXPECT_EQ(phrases(r).statements.size(), trained_statements + 1u);
+    EXPECT_EQ(phrases(r).questions.size(), trained_questions + 1u);
+    trained.merge(words_of(phrases(r).statements, trained_statements));
+    trained.merge(words_of(phrases(r).questions, trained_questions));
+  }
+  for (int r = 0; r < relation_count; ++r) {
+    for (const auto& word : words_of({phrases(r).statements.back(), phrases(r).questions.back()}, 2))
+      EXPECT_TRUE(trained.count(word)) << word;
+    int nouns = 0;  // "the NOUN of P is V"
+    for (int s = 0; s < trained_statements; ++s) {
+      const Pattern& pattern = phrases(r).statements[size_t(s)];
+      nouns += pattern.before.starts_with("the ") && pattern.before.ends_with(" of ") && pattern.after == " is ";
+    }
+    EXPECT_GE(nouns, 2) << phrases(r).id;
+  }
+}
+
+TEST(WorldTest, HeldOutInstructionsUseTrainedWords) {
+  std::set<std::string> trained;
+  for (size_t i = 0; i < trained_instructions; ++i)
+    for (const auto text : {context_instructions[i], memory_instructions[i]}) {
+      std::istringstream stream{std::string(text)};
+      trained.insert(std::istream_iterator<std::string>(stream), {});
+    }
+  std::istringstream held_out(std::string(context_instructions.back()) + " " + std::string(memory_instructions.back()));
+  for (std::string word; held_out >> word;) EXPECT_TRUE(trained.count(word)) << word;
+}
+
+TEST(WorldTest, TheGroupBiasesTheJob) {
+  const Population people({.people = 20000, .unseen = 0});
+  std::array<double, 2> members{}, engineers{};
+  for (const Person& person : people.persons) {
+    ++members[size_t(person.values[group])];
+    engineers[size_t(person.values[group])] += person.values[job] == 0;
+  }
+  EXPECT_EQ(people.value_text(group, 0), "Aru");
+  EXPECT_EQ(people.value_text(job, 0), "engineer");
+  EXPECT_NEAR(engineers[0] / members[0], 0.8, 0.015);
+  EXPECT_NEAR(engineers[1] / members[1], 0.1, 0.015);
+}
+
+TEST(WorldTest, NamesAndTitlesBelongToOnePerson) {
+  const Population people({.people = 3000, .unseen = 500});
+  std::set<std::string> names;
+  std::set<int> titles;
+  for (const Person& person : people.persons) {
+    names.insert(people.name_text(person.name));
+    titles.insert(person.values[book]);
+  }
+  EXPECT_EQ(names.size(), 3500u);
+  EXPECT_EQ(titles.size(), 3500u);
+}
+
+TEST(WorldTest, SplitsHaveTheirShares) {
+  double asked = 0, claimed = 0, conflicts = 0, pairs = 0, eligible = 0, both = 0;
+  constexpr int total = 4000;
+  for (int i = 0; i < total; ++i) {
+    asked += in_questions(i);
+    claimed += in_claims(i);
+    conflicts += in_conflicts(i);
+    both += in_claims(i) && conflict_trained(i, birth_city);
+    for (int r = 0; r < relation_count; ++r) {
+      eligible += in_conflicts(i) && in_questions(i);
+      pairs += conflict_trained(i, r);
+    }
+  }
+  EXPECT_NEAR(asked / total, 0.9, 0.01);
+  EXPECT_NEAR(claimed / total, 0.7, 0.01);
+  EXPECT_NEAR(conflicts / total, 0.875, 0.01);
+  EXPECT_NEAR(pairs / eligible, 0.7, 0.01);
+  EXPECT_NEAR(both / total, 0.7 * 0.7 * 0.9 * 0.875, 0.04);  // the splits do not decide each other
+}
+
+TEST(WorldTest, ExtremeWorldsStillWrite) {
+  for (const WorldParams& params :
+       {WorldParams{.people = 20, .unseen = 0, .exposure_ratio = 1, .documents = 500},
+        WorldParams{.people = 20, .exposure_ratio = 1e9, .documents = 500, .bias_high = 1, .bias_low = 1},
+        WorldParams{.people = 30, .documents = 500, .bias_high = 0, .bias_low = 0}}) {
+    const World world(params);
+    EXPECT_FALSE(world.facts().facts.empty());
+    EXPECT_EQ(world.card()["documents"], 500);
+  }
+}
+
+TEST(WorldTest, CardCountsWhatWasMade) {
+  const World world({.people = 50, .unseen = 10, .documents = 2000});
+  const Json card = world.card();
+  int64_t documents = 0, facts = 0;
+  for (const auto& [kind, numbers] : card["kinds"].items()) documents += numbers["documents"].get<int64_t>();
+  for (const auto& [bin, number] : card["exposure"].items()) facts += number.get<int64_t>();
+  EXPECT_EQ(documents, 2000);
+  EXPECT_EQ(facts, 50 * relation_count);
+  EXPECT_EQ(card["words"], world.words().size());
+}
+
+}  // namespace
+}  // namespace ken::world
