@@ -1,6 +1,7 @@
 // Counterfactual passages by substitution within a relation (Longpre et al. 2021, arXiv 2109.05052): the answer in a
 // fact's own sentence becomes another fact's answer.
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <numeric>
 

@@ -28,6 +28,9 @@ Parts stand_in(const nn::Matrix& output) {
   return parts;
 }
 
+// An autograd function's input must be defined.
+Tensor present(const Tensor& x) { return x.defined() ? x : at::empty({0}); }
+
 // Gradients of sum(weights * nll): [0] for the hidden rows, then one for each of the matrix' tensors.
 struct Sums {
   Tensor nll, hit;
@@ -127,14 +130,14 @@ void check_inputs(const Tensor& hidden, const nn::Matrix& output, const Tensor& 
 WeightedNll weighted_nll(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights, nn::Compute compute) {
   check_inputs(hidden, output, targets);
   if (weights.numel() != targets.numel()) fail("train", "{} weights for {} targets", weights.numel(), targets.numel());
-  const auto r = NllFunction::apply(hidden.contiguous(), output.data, output.bias, output.low_a, output.low_b, targets.contiguous(),
+  const auto r = NllFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a), present(output.low_b), targets.contiguous(),
                                     weights.contiguous(), &output, int64_t(compute));
   return {r[0], r[1], r[2]};
 }
 
 Tensor logprobs(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, nn::Compute compute) {
   check_inputs(hidden, output, targets);
-  return LogprobFunction::apply(hidden.contiguous(), output.data, output.bias, output.low_a, output.low_b, targets.contiguous(), &output, int64_t(compute));
+  return LogprobFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a), present(output.low_b), targets.contiguous(), &output, int64_t(compute));
 }
 
 }  // namespace ken::train

@@ -1,6 +1,9 @@
 // The mixture: one function a kind of document.
 #include "ken/world/documents.h"
 
+#include <algorithm>
+#include <array>
+
 #include "ken/world/scene.h"
 
 namespace ken::world {

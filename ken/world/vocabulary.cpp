@@ -2,6 +2,7 @@
 // share a word, and few different syllables keep the merges of a trained BPE few.
 #include "ken/world/vocabulary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 

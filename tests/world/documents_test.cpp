@@ -1,6 +1,7 @@
 // The documents against what they promise, read back from their texts alone.
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <map>
 #include <set>
 #include <sstream>
@@ -117,7 +118,6 @@ class PlainReader {
   std::vector<std::pair<Texts, std::pair<int, int>>> questions_, openings_;
 };
 
-// Sentences that begin alike ("P works as V" and "P works as a V") would confuse the reader; values end before " .".
 TEST(DocumentsTest, ExposureEqualsACountOverTheTexts) {
   const WorldParams params{.seed = 5, .people = 24, .unseen = 6, .documents = 3000};
   const World world(params);
@@ -137,6 +137,23 @@ TEST(DocumentsTest, ExposureEqualsACountOverTheTexts) {
   EXPECT_GT(total, 1000);
 }
 
+// Whether the pattern stands in the text around any two words, as names are.
+bool occurs(const std::string& text, const Pattern& pattern) {
+  const std::string before = " " + pattern.before;
+  for (size_t at = text.find(before); at != std::string::npos; at = text.find(before, at + 1)) {
+    size_t end = text.find(' ', at + before.size());
+    if (end != std::string::npos) end = text.find(' ', end + 1);
+    if (end != std::string::npos && text.substr(end).starts_with(pattern.after)) return true;
+  }
+  return false;
+}
+
+TEST(DocumentsTest, OccursFindsAPattern) {
+  const Pattern pattern = phrases(job).statements.back();
+  EXPECT_TRUE(occurs(" so the profession of Kali Batov is baker . ", pattern));
+  EXPECT_FALSE(occurs(" what is the profession of Kali Batov ? ", pattern));
+}
+
 TEST(DocumentsTest, NothingHeldOutOccurs) {
   const WorldParams params{.people = 60, .unseen = 40};
   const World world(params);
@@ -151,10 +168,10 @@ TEST(DocumentsTest, NothingHeldOutOccurs) {
     else if (!in_conflicts(i))
       without_conflicts.insert(name);
   }
-  std::set<std::string> held_out;  // the words after the subject, where they are its own
+  std::vector<Pattern> held_out;
   for (int relation = 0; relation < relation_count; ++relation) {
-    if (const auto& p = phrases(relation).statements.back(); !p.before.empty()) held_out.insert(p.before);
-    if (const auto& p = phrases(relation).questions.back(); !p.before.empty()) held_out.insert(p.before);
+    held_out.push_back(phrases(relation).statements.back());
+    held_out.push_back(phrases(relation).questions.back());
   }
   for (int i = 0; i < 20000; ++i) {
     const Document d = world.document(i);
@@ -162,7 +179,7 @@ TEST(DocumentsTest, NothingHeldOutOccurs) {
     ASSERT_FALSE(contains(text, " unknown ")) << text;
     ASSERT_FALSE(contains(text, std::string(context_instructions.back()))) << text;
     ASSERT_FALSE(contains(text, std::string(memory_instructions.back()))) << text;
-    for (const auto& part : held_out) ASSERT_FALSE(contains(text, " " + part)) << text;
+    for (const auto& pattern : held_out) ASSERT_FALSE(occurs(text, pattern)) << text;
     const auto words = split(text);
     for (size_t w = 0; w + 1 < words.size(); ++w) {
       const std::string name = words[w] + " " + words[w + 1];

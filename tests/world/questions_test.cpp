@@ -1,6 +1,7 @@
 // Facts and context cases of a world.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 

@@ -1,0 +1,39 @@
+// One file per command: it adds its flags to the parser and a function to run. Data goes to stdout, talk to stderr.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "ken/base/progress.h"
+#include "ken/base/registry.h"
+#include "ken/data/facts.h"
+#include "ken/data/prompts.h"
+#include "ken/generate/generate.h"
+#include "ken/model/model.h"
+
+namespace ken::cli {
+
+struct Command {
+  Card card;                                     // id, sentence and example; no paper
+  int order = 0;                                 // place in `ken --help`
+  void (*add)(CLI::App& app);                    // flags and app.callback(...)
+};
+
+// A model file, or a name of the organisms that ship with ken; empty: the one in the program.
+std::shared_ptr<model::Model> open_model(const std::string& name);
+// The facts file, or the facts of the world that the model was trained on.
+data::FactSet open_facts(const model::Model& model, const std::string& file);
+
+struct Common {
+  std::string compute = "fast";
+  int threads = 0;
+  bool json = false;
+};
+void add_common(CLI::App& app, Common& common, const std::string& compute);
+void apply(const Common& common);                // thread count
+Progress printer();                              // progress on stderr
+
+// "1,2,3" -> ids; errors name the bad one.
+std::vector<int32_t> parse_ids(const std::string& text);
+void print(const std::string& text);             // to stdout; throws when stdout is full or closed
+
+}  // namespace ken::cli

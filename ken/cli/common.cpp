@@ -1,0 +1,64 @@
+#include <cstdio>
+#include <thread>
+
+#include "ken/cli/command.h"
+#include "ken/study/embedded.h"
+#include "ken/train/organism.h"
+
+namespace ken::cli {
+
+std::shared_ptr<model::Model> open_model(const std::string& name) {
+  if (!name.empty() && name != "almanac") {
+    if (fs::exists(name)) return model::load(fs::path(name));
+    fail_usage("model", "{} is no file; give a GGUF file, or 'almanac' for the model inside the program", name);
+  }
+  const auto bytes = study::embedded_model();
+  if (bytes.empty()) fail("model", "this program was built without its organism; give a GGUF file, or train one with `ken train`");
+  return model::load(io::open_tensors(bytes, "almanac.gguf"), sha256(bytes));
+}
+
+data::FactSet open_facts(const model::Model& model, const std::string& file) {
+  if (!file.empty()) return data::read_facts(file);
+  const auto params = train::world_of(model.metadata);
+  if (!params) fail_usage("facts", "{} does not say what it was trained on; give questions with --facts FILE (JSONL with question and answer)", model.config.name);
+  return world::World(*params).facts();
+}
+
+void add_common(CLI::App& app, Common& common, const std::string& compute) {
+  common.compute = compute;
+  app.add_option("--compute", common.compute, "arithmetic: f32, or fast (bf16 products)")->capture_default_str();
+  app.add_option("--threads", common.threads, "CPU threads; 0 = all cores")->check(CLI::Range(0, 4096));
+  app.add_flag("--json", common.json, "print one JSON object a line");
+}
+
+void apply(const Common& common) {
+  // libtorch's own default counts cores in a way that gives 1 on some virtual machines.
+  at::set_num_threads(common.threads > 0 ? common.threads : int(std::max(1u, std::thread::hardware_concurrency())));
+  nn::compute_from(common.compute);
+}
+
+Progress printer() {
+  auto shared = std::make_shared<ProgressPrinter>();
+  return [shared](std::string_view what, size_t done, size_t total, std::string_view note) { (*shared)(what, done, total, note); };
+}
+
+std::vector<int32_t> parse_ids(const std::string& text) {
+  std::vector<int32_t> ids;
+  size_t at = 0;
+  while (at <= text.size()) {
+    const size_t comma = std::min(text.find(',', at), text.size());
+    const std::string part = text.substr(at, comma - at);
+    if (part.empty() || part.size() > 9 || part.find_first_not_of("0123456789") != std::string::npos) {
+      fail_usage("ids", "'{}' is no token id; write ids as 1,2,3", part);
+    }
+    ids.push_back(std::stoi(part));
+    at = comma + 1;
+  }
+  return ids;
+}
+
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) fail("stdout", "cannot write the output");
+}
+
+}  // namespace ken::cli

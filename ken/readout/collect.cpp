@@ -1,0 +1,175 @@
+// Packed passes over many prompts; taps copy only the rows of the wanted tokens, never a whole activation.
+#include "ken/readout/collect.h"
+
+#include <algorithm>
+
+#include "ken/base/error.h"
+
+namespace ken::readout {
+namespace {
+
+constexpr int64_t max_pass_tokens = 4096;
+
+// A prompt as the model reads it, and where its places are: -1 = not found.
+struct Read {
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> rows;
+};
+
+bool is_word_byte(unsigned char c) { return std::isalnum(c) || c >= 0x80; }
+
+bool stands_alone(std::string_view text, size_t begin, size_t end) {
+  const bool open_left = begin == 0 || !is_word_byte(text[begin - 1]) || !is_word_byte(text[begin]);
+  const bool open_right = end == text.size() || !is_word_byte(text[end - 1]) || !is_word_byte(text[end]);
+  return open_left && open_right;
+}
+
+// The first or last occurrence of the place's words. One that stands alone is preferred to one inside a longer word
+// ("Ann" is not looked for in "Annapolis"); scripts without blanks have only the latter.
+size_t find_words(std::string_view text, const Place& place) {
+  size_t alone = std::string_view::npos, any = std::string_view::npos;
+  for (size_t at = text.find(place.words); at != std::string_view::npos; at = text.find(place.words, at + 1)) {
+    if (any == std::string_view::npos || !place.first) any = at;
+    if (!stands_alone(text, at, at + place.words.size())) continue;
+    alone = at;
+    if (place.first) break;
+  }
+  return alone != std::string_view::npos ? alone : any;
+}
+
+// The last token that overlaps the place's words, counted in the pieces (BOS is not among them).
+int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, std::string_view text, const Place& place) {
+  const size_t begin = find_words(text, place);
+  if (begin == std::string_view::npos) return -1;
+  const size_t end = begin + place.words.size();
+  for (size_t i = pieces.size(); i-- > 0;)
+    if (pieces[i].begin < end && pieces[i].end > begin && pieces[i].end > pieces[i].begin) return int64_t(i);
+  return -1;
+}
+
+Read read(const model::Model& model, const Item& item, size_t index) {
+  const text::Tokenizer& tokenizer = *model.tokenizer;
+  const auto pieces = tokenizer.encode_with_offsets(item.prompt);
+  const bool bos = tokenizer.add_bos && tokenizer.bos;
+  Read result;
+  if (bos) result.tokens.push_back(*tokenizer.bos);
+  for (const auto& piece : pieces) result.tokens.push_back(piece.id);
+  if (result.tokens.empty()) fail("collect", "the prompt of item {} gives no token; leave empty prompts out", index);
+  const int64_t length = int64_t(result.tokens.size());
+  if (length > model.config.context)
+    fail("collect", "the prompt of item {} has {} tokens, but the model's context holds {}; shorten it", index, length,
+         model.config.context);
+  for (const Place& place : item.places) {
+    const int64_t piece = piece_of(pieces, item.prompt, place);
+    result.rows.push_back(place.words.empty() ? length - 1 : piece < 0 ? -1 : piece + int64_t(bos));
+  }
+  return result;
+}
+
+// "blocks.*.hook_resid_post" -> one name a layer.
+std::vector<std::string> expand(const std::vector<std::string>& points, const model::Config& config) {
+  std::vector<std::string> result;
+  for (const std::string& point : points) {
+    const size_t star = point.rfind("blocks.*.", 0) == 0 ? 7 : std::string::npos;
+    if (star == std::string::npos) result.push_back(point);
+    for (int64_t layer = 0; star != std::string::npos && layer < config.n_layers; ++layer)
+      result.push_back(point.substr(0, star) + std::to_string(layer) + point.substr(star + 1));
+  }
+  return result;
+}
+
+void check_places(const std::vector<Item>& items) {
+  const auto same_name = [](const Place& a, const Place& b) { return a.name == b.name; };
+  for (size_t i = 1; i < items.size(); ++i)
+    if (!std::equal(items[i].places.begin(), items[i].places.end(), items[0].places.begin(), items[0].places.end(),
+                    same_name))
+      fail("collect", "item {} has other places than item 0; give all items the same names in the same order", i);
+}
+
+class Collector {
+ public:
+  Collector(const model::Model& model, nn::Compute compute, States& states)
+      : model_(model), states_(states), options_{.compute = compute, .logits = model::ForwardOptions::Logits::none} {
+    std::vector<model::Tap> taps;
+    for (size_t p = 0; p < states.points.size(); ++p)
+      taps.push_back({states.points[p], [this, p](const Tensor& x, const model::Site& site) {
+                        copy(x, p, site.sequence);
+                        return std::optional<Tensor>();
+                      }});
+    plan_ = model::TapPlan(model.config, std::move(taps));
+    options_.taps = &plan_;
+  }
+  Collector(const Collector&) = delete;
+
+  // The items from `first` on, one row of the batch each.
+  void pass(const std::vector<Read>& reads, int64_t first) {
+    reads_ = &reads;
+    first_ = first;
+    std::vector<model::Row> rows;
+    for (const Read& read : reads) rows.push_back({read.tokens});
+    model::forward(model_, model::pack(rows, model_.config.vocab), options_);
+  }
+
+ private:
+  void copy(const Tensor& x, size_t point, int sequence) {
+    const int64_t d = model_.config.d_model;
+    if (x.dim() != 2 || x.size(1) != d)
+      fail_usage("collect",
+                 "{} does not hold one row of d_model = {} a token; collect from the residual stream or a "
+                 "module's output, such as blocks.*.hook_resid_post",
+                 states_.points[point], d);
+    const std::vector<int64_t>& rows = (*reads_)[size_t(sequence)].rows;
+    const Tensor to = states_.values[first_ + sequence][int64_t(point)];  // [places, d_model]
+    for (size_t place = 0; place < rows.size(); ++place)
+      if (rows[place] >= 0) to[int64_t(place)].copy_(x[rows[place]]);
+  }
+
+  const model::Model& model_;
+  States& states_;
+  model::ForwardOptions options_;
+  model::TapPlan plan_;
+  const std::vector<Read>* reads_ = nullptr;
+  int64_t first_ = 0;
+};
+
+void run_passes(const model::Model& model, const std::vector<Item>& items, nn::Compute compute, States& states,
+                const Progress& progress) {
+  Collector collector(model, compute, states);
+  std::vector<Read> pass;
+  int64_t tokens = 0;
+  const auto flush = [&](size_t done) {
+    if (!pass.empty()) collector.pass(pass, int64_t(done - pass.size()));
+    pass.clear();
+    tokens = 0;
+    if (progress) progress("collect", done, items.size(), "");
+  };
+  for (size_t i = 0; i < items.size(); ++i) {
+    Read next = read(model, items[i], i);
+    if (!pass.empty() && tokens + int64_t(next.tokens.size()) > max_pass_tokens) flush(i);
+    for (size_t place = 0; place < next.rows.size(); ++place)
+      states.found[int64_t(i)][int64_t(place)] = next.rows[place] >= 0;
+    tokens += int64_t(next.tokens.size());
+    pass.push_back(std::move(next));
+  }
+  flush(items.size());
+}
+
+}  // namespace
+
+States collect(const model::Model& model, const std::vector<Item>& items, const std::vector<std::string>& points,
+               nn::Compute compute, const Progress& progress) {
+  const at::NoGradGuard no_gradients;
+  if (!model.tokenizer) fail("collect", "{} holds no tokenizer; a word's tokens cannot be found", model.config.name);
+  check_places(items);
+  States states;
+  states.points = expand(points, model.config);
+  if (!items.empty())
+    for (const Place& place : items[0].places) states.places.push_back(place.name);
+  const int64_t n = int64_t(items.size()), places = int64_t(states.places.size());
+  states.values = at::zeros({n, int64_t(states.points.size()), places, model.config.d_model}, at::kFloat);
+  states.found = at::zeros({n, places}, at::kBool);
+  run_passes(model, items, compute, states, progress);
+  return states;
+}
+
+}  // namespace ken::readout

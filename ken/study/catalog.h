@@ -1,0 +1,21 @@
+// All methods in one list, whatever they are, and the pages generated from their cards.
+#pragma once
+#include <map>
+
+#include "ken/base/card.h"
+#include "ken/base/files.h"
+
+namespace ken::study {
+
+struct CatalogEntry {
+  const Card* card;
+  std::string kind;                        // "control", "estimator", "analysis", "architecture", "claim"
+};
+std::vector<CatalogEntry> catalog();       // methods and architectures, sorted by family and id; no claims
+std::vector<CatalogEntry> claims();
+
+Json to_json(const CatalogEntry& entry);
+// Path below docs/ -> text: methods.md, methods/FAMILY/ID.md, claims.md. `docs` is where claims/ID.json are read from.
+std::map<std::string, std::string> pages(const fs::path& docs);
+
+}  // namespace ken::study

@@ -1,0 +1,118 @@
+// Hidden states at words: the same rows as an activation cache's, whatever the packing; places with BOS and a prefix
+// space.
+#include <gtest/gtest.h>
+
+#include "ken/base/error.h"
+#include "ken/readout/collect.h"
+#include "tests/fixtures.h"
+
+namespace ken::readout {
+namespace {
+
+// A small random model with the tokenizer of a real one (SentencePiece, BOS and a prefix space).
+std::shared_ptr<model::Model> small_model() {
+  const auto path = test::fixture("models/stories260K/model.gguf");
+  if (!path) return nullptr;
+  const auto stories = model::load(*path);
+  model::Config config = stories->config;
+  config.n_layers = 3;
+  const auto model = model::make_random(config, 5);
+  model->tokenizer = stories->tokenizer;
+  return model;
+}
+
+class CollectTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    model = small_model();
+    if (model) return;
+    if (test::fixtures_required()) FAIL() << "fixture models/stories260K is missing; set KEN_FIXTURES";
+    GTEST_SKIP() << "fixture models/stories260K not found; set KEN_FIXTURES to the fixtures folder";
+  }
+  States run(const std::vector<Item>& items) {
+    return collect(*model, items, {"hook_embed", "blocks.*.hook_resid_post"}, nn::Compute::f32);
+  }
+  // The token at one place of one prompt, found by the embedding's row: which id has this embedding.
+  int64_t token_at(const Item& item) {
+    const Tensor row = run({item}).values[0][0][0];
+    return (nn::dense(model->embed) - row).abs().sum(1).argmin().item<int64_t>();
+  }
+  std::shared_ptr<model::Model> model;
+};
+
+Item item(const std::string& prompt, const std::string& words, bool first = false) {
+  return {prompt, {{"word", words, first}}};
+}
+
+TEST_F(CollectTest, rows_are_those_of_an_activation_cache) {
+  const std::string prompt = "Once upon a time Lily saw a big dog";
+  const States states = run({{prompt, {{"name", "Lily"}, {"end", ""}}}});
+  EXPECT_EQ(states.points, (std::vector<std::string>{"hook_embed", "blocks.0.hook_resid_post",
+                                                     "blocks.1.hook_resid_post", "blocks.2.hook_resid_post"}));
+  EXPECT_EQ(states.places, (std::vector<std::string>{"name", "end"}));
+  model::ActivationCache cache;
+  const model::TapPlan plan(model->config, cache.taps({"hook_embed", "blocks.*.hook_resid_post"}));
+  const auto ids = model::prompt_ids(*model, prompt);
+  model::forward(*model, model::pack({{ids}}, model->config.vocab), {.taps = &plan});
+  int64_t name = -1;
+  const auto pieces = model->tokenizer->encode_with_offsets(prompt);
+  for (size_t i = 0; i < pieces.size(); ++i)
+    if (pieces[i].begin < prompt.find(" saw") && pieces[i].end >= prompt.find(" saw")) name = int64_t(i) + 1;
+  for (size_t p = 0; p < states.points.size(); ++p) {
+    const Tensor& rows = cache.at(states.points[p]);
+    EXPECT_TRUE(states.values[0][int64_t(p)][0].equal(rows[name])) << states.points[p];
+    EXPECT_TRUE(states.values[0][int64_t(p)][1].equal(rows[-1])) << states.points[p];
+  }
+}
+
+TEST_F(CollectTest, places_count_bos_and_the_prefix_space) {
+  const auto ids = model::prompt_ids(*model, "the dog saw the cat");
+  ASSERT_EQ(ids.front(), *model->tokenizer->bos);
+  EXPECT_EQ(token_at(item("the dog saw the cat", "the", true)), ids[1]);
+  EXPECT_EQ(token_at(item("the dog saw the cat", "")), ids.back());
+  EXPECT_EQ(token_at(item("the dog saw the cat", "the cat")), ids.back());
+}
+
+TEST_F(CollectTest, the_first_and_the_last_occurrence_differ_and_whole_words_are_preferred) {
+  const std::string prompt = "a dog and a dog and a dogged man";
+  const Tensor first = run({item(prompt, "dog", true)}).values, last = run({item(prompt, "dog")}).values;
+  EXPECT_TRUE(first[0][0].equal(last[0][0]));   // the same token
+  EXPECT_FALSE(first[0][3].equal(last[0][3]));  // at another place
+  const Tensor until_last = run({item("a dog and a dog", "")}).values;
+  EXPECT_TRUE(at::allclose(last[0][3], until_last[0][3], 1e-5, 1e-5));
+}
+
+TEST_F(CollectTest, words_that_do_not_occur_are_not_found_and_hold_zeros) {
+  const States states = run({item("a dog", "cat"), item("a dog", "dog")});
+  EXPECT_FALSE(states.found[0][0].item<bool>());
+  EXPECT_TRUE(states.found[1][0].item<bool>());
+  EXPECT_EQ(states.values[0].abs().sum().item<float>(), 0);
+}
+
+TEST_F(CollectTest, items_do_not_depend_on_their_batch_over_several_passes) {
+  std::vector<Item> items;
+  std::string prompt = "Once";
+  for (int i = 0; i < 120; ++i) {
+    prompt += i % 3 ? " upon" : " a time";
+    if (prompt.size() > 400) prompt = "Once";
+    items.push_back(item(prompt, ""));
+  }
+  const States together = run(items);
+  for (const size_t i : {0u, 41u, 77u, 119u}) {
+    const Tensor alone = run({items[i]}).values[0];
+    EXPECT_TRUE(at::allclose(alone, together.values[int64_t(i)], 1e-5, 1e-5)) << i;
+  }
+}
+
+TEST_F(CollectTest, bad_calls_are_named) {
+  EXPECT_THROW(collect(*model, {item("a", "")}, {"blocks.*.hook_resid_pos"}, nn::Compute::f32), UsageError);
+  EXPECT_THROW(collect(*model, {item("a", "")}, {"blocks.9.hook_resid_post"}, nn::Compute::f32), UsageError);
+  EXPECT_THROW(collect(*model, {item("a", "")}, {"blocks.0.attn.hook_pattern"}, nn::Compute::f32), UsageError);
+  EXPECT_THROW(run({item("a", ""), Item{"b", {{"other", ""}}}}), Error);
+  std::string longer;
+  for (int i = 0; i < 600; ++i) longer += " dog";
+  EXPECT_THROW(run({item(longer, "")}), Error);
+}
+
+}  // namespace
+}  // namespace ken::readout
