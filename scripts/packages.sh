@@ -9,8 +9,8 @@ wanted=$(sed -e 's/#.*//' -- "$@" | tr -s '[:space:]' '\n' | sed '/^$/d' | sort 
 if [[ -n ${LIBTORCH:-} ]]; then
   wanted=$(grep -v '^libtorch-dev$' <<<"$wanted" || true)
 fi
-if ! command -v dpkg-query apt-get >/dev/null; then
-  echo "packages: this is not Debian; ken needs what these packages hold:" $wanted >&2
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  echo "packages: this is not Debian; ken needs what these packages hold: ${wanted//$'\n'/ }" >&2
   exit 0
 fi
 
@@ -19,19 +19,19 @@ present=$(dpkg-query -W -f='${db:Status-Status} ${Package} ${Provides}\n' |
   sed -n 's/^installed //p' | sed -e 's/([^)]*)//g' | tr -s ', ' '\n' | sort -u)
 missing=$(comm -23 <(printf '%s\n' "$wanted") <(printf '%s\n' "$present"))
 if [[ -z $missing ]]; then exit 0; fi
+mapfile -t missing <<<"$missing"
 
 as_root=()
 if [[ $EUID -ne 0 ]]; then
   if ! command -v sudo >/dev/null; then
     echo "packages: missing, and there is neither root nor sudo to install them. As root, run:" >&2
-    echo "  apt-get install --no-install-recommends" $missing >&2
+    echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
     exit 1
   fi
   as_root=(sudo)
 fi
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
 
-echo "packages: installing" $missing >&2
+echo "packages: installing ${missing[*]}" >&2
 "${apt[@]}" update </dev/null
-# shellcheck disable=SC2086  # one word a package
-"${apt[@]}" install --no-install-recommends $missing </dev/null
+"${apt[@]}" install --no-install-recommends "${missing[@]}" </dev/null

@@ -8,15 +8,25 @@
 namespace ken::kernels {
 namespace {
 
+// The head widths that are compiled as constants, so that a row of a head stays in registers; W = 0: any width.
+#define KEN_WIDTHS(width, call)          \
+  switch (width) {                       \
+    case 16: call(16); break;            \
+    case 32: call(32); break;            \
+    case 64: call(64); break;            \
+    case 128: call(128); break;          \
+    default: call(0);                    \
+  }
+
 // scores[j] = scale * q . k[j], n keys that lie `stride` apart. Returns the largest.
-template <typename T>
-KEN_INLINE float score_keys(const float* q, const T* k, int64_t stride, int64_t n, int64_t width, float scale,
-                            float* scores, float top) {
+template <int W>
+KEN_INLINE float score_keys(const float* q, const float* k, int64_t stride, int64_t n, int64_t width, float scale, float* scores, float top) {
+  const int64_t D = W ? W : width;
   for (int64_t j = 0; j < n; ++j) {
-    const T* key = k + j * stride;
+    const float* key = k + j * stride;
     float dot = 0;
 #pragma omp simd reduction(+ : dot)
-    for (int64_t i = 0; i < width; ++i) dot += q[i] * load(key[i]);
+    for (int64_t i = 0; i < D; ++i) dot += q[i] * key[i];
     scores[j] = dot * scale;
     top = scores[j] > top ? scores[j] : top;
   }
@@ -32,13 +42,33 @@ KEN_INLINE float exponentiate(float* scores, int64_t n, float top) {
   return sum;
 }
 
-template <typename T>
-KEN_INLINE void add_values(const float* p, const T* v, int64_t stride, int64_t n, int64_t width, float* z) {
-  for (int64_t j = 0; j < n; ++j) {
-    const T* value = v + j * stride;
-    const float weight = p[j];
+// z += sum of p[j] * v[j], in key order.
+template <int W>
+KEN_INLINE void add_values(const float* p, const float* v, int64_t stride, int64_t n, int64_t width, float* z) {
+  const int64_t D = W ? W : width;
 #pragma omp simd
-    for (int64_t i = 0; i < width; ++i) z[i] += weight * load(value[i]);
+  for (int64_t i = 0; i < D; ++i) {
+    float sum = z[i];
+    for (int64_t j = 0; j < n; ++j) sum += p[j] * v[j * stride + i];
+    z[i] = sum;
+  }
+}
+
+// n rows of one head, `stride` apart, as f32 one after the other.
+template <int W, typename T>
+KEN_INLINE void load_rows(const T* from, int64_t stride, int64_t n, int64_t width, float* to) {
+  const int64_t D = W ? W : width;
+  for (int64_t j = 0; j < n; ++j) {
+#pragma omp simd
+    for (int64_t i = 0; i < D; ++i) to[j * D + i] = load(from[j * stride + i]);
+  }
+}
+template <int W, typename T>
+KEN_INLINE void store_rows(const float* from, int64_t stride, int64_t n, int64_t width, T* to) {
+  const int64_t D = W ? W : width;
+  for (int64_t j = 0; j < n; ++j) {
+#pragma omp simd
+    for (int64_t i = 0; i < D; ++i) store(to[j * stride + i], from[j * D + i]);
   }
 }
 
@@ -49,29 +79,39 @@ struct Packed {
   float* lse;
   int64_t heads, kv_heads, width;
   float scale;
+  int64_t scratch(int64_t longest) const { return 2 * width * longest + 2 * width + longest; }
 };
 
-template <typename T>
-KEN_INLINE void packed_head(const Packed<T>& a, int64_t begin, int64_t end, int64_t h, float* scratch) {
-  const int64_t D = a.width, kh = h / (a.heads / a.kv_heads), stride = a.kv_heads * D;
-  float *q = scratch, *z = scratch + D, *scores = scratch + 2 * D;
-  const T *k = a.k + begin * stride + kh * D, *v = a.v + begin * stride + kh * D;
-  for (int64_t t = begin; t < end; ++t) {
-    const int64_t at = (t * a.heads + h) * D, n = t - begin + 1;
-    for (int64_t i = 0; i < D; ++i) q[i] = load(a.q[at + i]), z[i] = 0;
-    const float top = score_keys(q, k, stride, n, D, a.scale, scores, -INFINITY);
-    const float sum = exponentiate(scores, n, top);
-    add_values(scores, v, stride, n, D, z);
-    for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
-    if (a.lse) a.lse[t * a.heads + h] = top + std::log(sum);
+// One (sequence, kv head): its keys and values are widened once for the query heads of the group.
+template <int W, typename T>
+KEN_INLINE void packed_group(const Packed<T>& a, int64_t begin, int64_t end, int64_t kh, float* scratch) {
+  const int64_t D = W ? W : a.width, n = end - begin, stride = a.kv_heads * D, group = a.heads / a.kv_heads;
+  float *k = scratch, *v = k + n * D, *q = v + n * D, *z = q + D, *scores = z + D;
+  load_rows<W>(a.k + begin * stride + kh * D, stride, n, D, k);
+  load_rows<W>(a.v + begin * stride + kh * D, stride, n, D, v);
+  for (int64_t h = kh * group; h < (kh + 1) * group; ++h) {
+    for (int64_t t = 0; t < n; ++t) {
+      const int64_t at = ((begin + t) * a.heads + h) * D, keys = t + 1;
+      for (int64_t i = 0; i < D; ++i) q[i] = load(a.q[at + i]), z[i] = 0;
+      const float top = score_keys<W>(q, k, D, keys, D, a.scale, scores, -INFINITY);
+      const float sum = exponentiate(scores, keys, top);
+      add_values<W>(scores, v, D, keys, D, z);
+      for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
+      a.lse[(begin + t) * a.heads + h] = top + std::log(sum);
+    }
   }
 }
-KEN_CLONES void run_packed_head(const Packed<float>& a, int64_t b, int64_t e, int64_t h, float* s) {
-  packed_head(a, b, e, h, s);
+template <typename T>
+KEN_INLINE void packed_any(const Packed<T>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+#define KEN_CALL(W) packed_group<W>(a, b, e, kh, s)
+  KEN_WIDTHS(a.width, KEN_CALL)
+#undef KEN_CALL
 }
-KEN_CLONES void run_packed_head(const Packed<bf16>& a, int64_t b, int64_t e, int64_t h, float* s) {
-  packed_head(a, b, e, h, s);
-}
+KEN_CLONES void run_packed(const Packed<float>& a, int64_t b, int64_t e, int64_t kh, float* s) { packed_any(a, b, e, kh, s); }
+KEN_CLONES void run_packed(const Packed<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) { packed_any(a, b, e, kh, s); }
+
+constexpr int64_t rows_a_tile = 64, lanes = 16;
+int64_t padded(int64_t n) { return (n + lanes - 1) / lanes * lanes; }
 
 template <typename T>
 struct Gradients {
@@ -80,77 +120,133 @@ struct Gradients {
   T *dq, *dk, *dv;
   int64_t heads, kv_heads, width;
   float scale;
+  // k, v, dk, dv and the transposed k, v of a sequence; q, dz, dq and two tiles of rows x keys.
+  int64_t scratch(int64_t longest) const {
+    return 4 * longest * width + 2 * padded(longest) * width + 3 * rows_a_tile * width + 2 * rows_a_tile * padded(longest) + 2 * rows_a_tile;
+  }
 };
 
-// One (sequence, kv head): the query heads of its group add to dk and dv one after the other.
-template <typename T>
-KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t end, int64_t kh, float* scratch) {
-  const int64_t n = end - begin, D = a.width, group = a.heads / a.kv_heads, stride = a.kv_heads * D;
-  float *k = scratch, *v = k + n * D, *dk = v + n * D, *dv = dk + n * D, *q = dv + n * D, *dz = q + D, *dq = dz + D,
-        *p = dq + D;
-  for (int64_t j = 0; j < n; ++j) {
-    for (int64_t i = 0; i < D; ++i) {
-      const int64_t from = (begin + j) * stride + kh * D + i;
-      k[j * D + i] = load(a.k[from]), v[j * D + i] = load(a.v[from]);
+// A tile of query rows of one head against the keys before them. p and ds [row, N]; kt and vt are [D, N].
+struct Tile {
+  float *q, *dz, *dq, *p, *ds, *delta, *lse;
+  int64_t first, rows, N;
+};
+
+// Probabilities and the gradients of the scores, a lane per key.
+template <int W>
+KEN_INLINE void tile_scores(const Tile& t, const float* kt, const float* vt, int64_t width, float scale) {
+  const int64_t D = W ? W : width, N = t.N;
+  for (int64_t r = 0; r < t.rows; ++r) {
+    const int64_t keys = t.first + r + 1, whole = (keys + lanes - 1) / lanes * lanes;
+    const float *q = t.q + r * D, *dz = t.dz + r * D, lse = t.lse[r], delta = t.delta[r];
+    float *p = t.p + r * N, *ds = t.ds + r * N;
+#pragma omp simd
+    for (int64_t j = 0; j < whole; ++j) {
+      float score = 0, dp = 0;
+      for (int64_t i = 0; i < D; ++i) {
+        score += q[i] * kt[i * N + j];
+        dp += dz[i] * vt[i * N + j];
+      }
+      const float weight = j < keys ? exp_(score * scale - lse) : 0.0f;
+      p[j] = weight;
+      ds[j] = weight * (dp - delta) * scale;
     }
   }
+}
+
+template <int W>
+KEN_INLINE void tile_products(const Tile& t, const float* k, float* dk, float* dv, int64_t width) {
+  const int64_t D = W ? W : width, N = t.N, all = t.first + t.rows;
+  for (int64_t r = 0; r < t.rows; ++r) {
+    const float* ds = t.ds + r * N;
+#pragma omp simd
+    for (int64_t i = 0; i < D; ++i) {
+      float sum = 0;
+      for (int64_t j = 0; j <= t.first + r; ++j) sum += ds[j] * k[j * D + i];
+      t.dq[r * D + i] = sum;
+    }
+  }
+  for (int64_t j = 0; j < all; ++j) {
+    const int64_t from = j > t.first ? j - t.first : 0;  // earlier rows do not see key j
+#pragma omp simd
+    for (int64_t i = 0; i < D; ++i) {
+      float a = dk[j * D + i], b = dv[j * D + i];
+      for (int64_t r = from; r < t.rows; ++r) {
+        a += t.ds[r * N + j] * t.q[r * D + i];
+        b += t.p[r * N + j] * t.dz[r * D + i];
+      }
+      dk[j * D + i] = a, dv[j * D + i] = b;
+    }
+  }
+}
+
+KEN_INLINE void transpose(const float* x, int64_t n, int64_t D, int64_t N, float* y) {
+  for (int64_t i = 0; i < D; ++i) {
+    for (int64_t j = 0; j < n; ++j) y[i * N + j] = x[j * D + i];
+    for (int64_t j = n; j < N; ++j) y[i * N + j] = 0;
+  }
+}
+
+// The rows of a tile, and for each its log-sum-exp and z . dz.
+template <int W, typename T>
+KEN_INLINE void load_tile(const Gradients<T>& a, int64_t row, int64_t h, const Tile& t) {
+  const int64_t D = W ? W : a.width, stride = a.heads * D, at = row * stride + h * D;
+  load_rows<W>(a.q + at, stride, t.rows, D, t.q);
+  load_rows<W>(a.dz + at, stride, t.rows, D, t.dz);
+  for (int64_t r = 0; r < t.rows; ++r) {
+    float delta = 0;
+#pragma omp simd reduction(+ : delta)
+    for (int64_t i = 0; i < D; ++i) delta += t.dz[r * D + i] * load(a.z[at + r * stride + i]);
+    t.delta[r] = delta, t.lse[r] = a.lse[(row + r) * a.heads + h];
+  }
+}
+
+// One (sequence, kv head): the query heads of its group add to dk and dv one after the other.
+template <int W, typename T>
+KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t end, int64_t kh, float* scratch) {
+  const int64_t D = W ? W : a.width, n = end - begin, N = (n + lanes - 1) / lanes * lanes, group = a.heads / a.kv_heads, stride = a.kv_heads * D;
+  float *k = scratch, *v = k + n * D, *dk = v + n * D, *dv = dk + n * D, *kt = dv + n * D, *vt = kt + N * D, *q = vt + N * D;
+  float *dz = q + rows_a_tile * D, *dq = dz + rows_a_tile * D, *p = dq + rows_a_tile * D, *ds = p + rows_a_tile * N, *delta = ds + rows_a_tile * N;
+  load_rows<W>(a.k + begin * stride + kh * D, stride, n, D, k);
+  load_rows<W>(a.v + begin * stride + kh * D, stride, n, D, v);
+  transpose(k, n, D, N, kt);
+  transpose(v, n, D, N, vt);
   std::memset(dk, 0, size_t(2 * n * D) * sizeof(float));
   for (int64_t h = kh * group; h < (kh + 1) * group; ++h) {
-    for (int64_t r = 0; r < n; ++r) {
-      const int64_t at = ((begin + r) * a.heads + h) * D, keys = r + 1;
-      float delta = 0;
-#pragma omp simd reduction(+ : delta)
-      for (int64_t i = 0; i < D; ++i) {
-        q[i] = load(a.q[at + i]), dz[i] = load(a.dz[at + i]), dq[i] = 0;
-        delta += dz[i] * load(a.z[at + i]);
-      }
-      score_keys(q, k, D, keys, D, a.scale, p, -INFINITY);
-      const float lse = a.lse[(begin + r) * a.heads + h];
-#pragma omp simd
-      for (int64_t j = 0; j < keys; ++j) p[j] = exp_(p[j] - lse);
-      for (int64_t j = 0; j < keys; ++j) {
-        float dp = 0;
-#pragma omp simd reduction(+ : dp)
-        for (int64_t i = 0; i < D; ++i) dp += dz[i] * v[j * D + i];
-        const float ds = p[j] * (dp - delta) * a.scale;
-#pragma omp simd
-        for (int64_t i = 0; i < D; ++i) {
-          dv[j * D + i] += p[j] * dz[i];
-          dq[i] += ds * k[j * D + i];
-          dk[j * D + i] += ds * q[i];
-        }
-      }
-      for (int64_t i = 0; i < D; ++i) store(a.dq[at + i], dq[i]);
+    for (int64_t first = 0; first < n; first += rows_a_tile) {
+      const Tile tile{q, dz, dq, p, ds, delta, delta + rows_a_tile, first, n - first < rows_a_tile ? n - first : rows_a_tile, N};
+      load_tile<W>(a, begin + first, h, tile);
+      tile_scores<W>(tile, kt, vt, D, a.scale);
+      tile_products<W>(tile, k, dk, dv, D);
+      store_rows<W>(dq, a.heads * D, tile.rows, D, a.dq + (begin + first) * a.heads * D + h * D);
     }
   }
-  for (int64_t j = 0; j < n; ++j) {
-    for (int64_t i = 0; i < D; ++i) {
-      const int64_t to = (begin + j) * stride + kh * D + i;
-      store(a.dk[to], dk[j * D + i]), store(a.dv[to], dv[j * D + i]);
-    }
-  }
+  store_rows<W>(dk, stride, n, D, a.dk + begin * stride + kh * D);
+  store_rows<W>(dv, stride, n, D, a.dv + begin * stride + kh * D);
 }
-KEN_CLONES void run_packed_backward(const Gradients<float>& a, int64_t b, int64_t e, int64_t kh, float* s) {
-  packed_backward(a, b, e, kh, s);
+template <typename T>
+KEN_INLINE void backward_any(const Gradients<T>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+#define KEN_CALL(W) packed_backward<W>(a, b, e, kh, s)
+  KEN_WIDTHS(a.width, KEN_CALL)
+#undef KEN_CALL
 }
-KEN_CLONES void run_packed_backward(const Gradients<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) {
-  packed_backward(a, b, e, kh, s);
-}
+KEN_CLONES void run_packed_backward(const Gradients<float>& a, int64_t b, int64_t e, int64_t kh, float* s) { backward_any(a, b, e, kh, s); }
+KEN_CLONES void run_packed_backward(const Gradients<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) { backward_any(a, b, e, kh, s); }
 
 template <typename T>
 struct Paged {
   const T* q;
-  const float *k, *v;    // pools [blocks, K, block, D]
-  const int32_t* table;  // this sequence's blocks
+  const float *k, *v;      // pools [blocks, K, block, D]
+  const int32_t* table;    // this sequence's blocks
   T* z;
   int64_t heads, kv_heads, width, block;
   float scale;
 };
 
 // Rows [begin, end) of one sequence that has `length` keys, its own rows last.
-template <typename T>
+template <int W, typename T>
 KEN_INLINE void paged_head(const Paged<T>& a, int64_t begin, int64_t end, int64_t length, int64_t h, float* scratch) {
-  const int64_t D = a.width, kh = h / (a.heads / a.kv_heads), page = a.kv_heads * a.block * D;
+  const int64_t D = W ? W : a.width, kh = h / (a.heads / a.kv_heads), page = a.kv_heads * a.block * D;
   float *q = scratch, *z = scratch + D, *scores = scratch + 2 * D;
   for (int64_t t = begin; t < end; ++t) {
     const int64_t at = (t * a.heads + h) * D, n = length - (end - 1 - t);
@@ -158,21 +254,23 @@ KEN_INLINE void paged_head(const Paged<T>& a, int64_t begin, int64_t end, int64_
     float top = -INFINITY;
     for (int64_t j = 0; j < n; j += a.block) {
       const float* k = a.k + a.table[j / a.block] * page + kh * a.block * D;
-      top = score_keys(q, k, D, std::min(a.block, n - j), D, a.scale, scores + j, top);
+      top = score_keys<W>(q, k, D, n - j < a.block ? n - j : a.block, D, a.scale, scores + j, top);
     }
     const float sum = exponentiate(scores, n, top);
     for (int64_t j = 0; j < n; j += a.block) {
-      add_values(scores + j, a.v + a.table[j / a.block] * page + kh * a.block * D, D, std::min(a.block, n - j), D, z);
+      add_values<W>(scores + j, a.v + a.table[j / a.block] * page + kh * a.block * D, D, n - j < a.block ? n - j : a.block, D, z);
     }
     for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
   }
 }
-KEN_CLONES void run_paged_head(const Paged<float>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
-  paged_head(a, b, e, n, h, s);
+template <typename T>
+KEN_INLINE void paged_any(const Paged<T>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
+#define KEN_CALL(W) paged_head<W>(a, b, e, n, h, s)
+  KEN_WIDTHS(a.width, KEN_CALL)
+#undef KEN_CALL
 }
-KEN_CLONES void run_paged_head(const Paged<bf16>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
-  paged_head(a, b, e, n, h, s);
-}
+KEN_CLONES void run_paged_head(const Paged<float>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) { paged_any(a, b, e, n, h, s); }
+KEN_CLONES void run_paged_head(const Paged<bf16>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) { paged_any(a, b, e, n, h, s); }
 
 int64_t longest(const int64_t* offsets, int64_t sequences) {
   int64_t most = 0;
@@ -193,13 +291,13 @@ std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const
                                          double scale) {
   Tensor z = at::empty_like(q), lse = at::empty({q.size(0), q.size(1)}, q.options().dtype(at::kFloat));
   const int64_t* at = offsets.data_ptr<int64_t>();
-  const int64_t S = offsets.size(0) - 1, H = q.size(1), D = q.size(2);
+  const int64_t S = offsets.size(0) - 1, K = k.size(1);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
     const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
-    const Packed<T> a{of(q), of(k), of(v), of(z), lse.data_ptr<float>(), H, k.size(1), D, float(scale)};
-    for_tasks(S * H, 2 * D + longest(at, S), [&](int64_t task, float* scratch) {
-      run_packed_head(a, at[task / H], at[task / H + 1], task % H, scratch);
+    const Packed<T> a{of(q), of(k), of(v), of(z), lse.data_ptr<float>(), q.size(1), K, q.size(2), float(scale)};
+    for_tasks(S * K, a.scratch(longest(at, S)), [&](int64_t task, float* scratch) {
+      run_packed(a, at[task / K], at[task / K + 1], task % K, scratch);
     });
   });
   return {z, lse};
@@ -210,13 +308,13 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward_cpu(const Tensor& dz, cons
                                                           const Tensor& offsets, double scale) {
   Tensor dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v);
   const int64_t* at = offsets.data_ptr<int64_t>();
-  const int64_t S = offsets.size(0) - 1, K = k.size(1), D = q.size(2), most = longest(at, S);
+  const int64_t S = offsets.size(0) - 1, K = k.size(1);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
     const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
     const Gradients<T> a{of(dz), of(q),  of(k),     of(v), of(z), lse.data_ptr<float>(), of(dq),
-                         of(dk), of(dv), q.size(1), K,     D,     float(scale)};
-    for_tasks(S * K, 4 * most * D + 3 * D + most, [&](int64_t task, float* scratch) {
+                         of(dk), of(dv), q.size(1), K,     q.size(2), float(scale)};
+    for_tasks(S * K, a.scratch(longest(at, S)), [&](int64_t task, float* scratch) {
       run_packed_backward(a, at[task / K], at[task / K + 1], task % K, scratch);
     });
   });

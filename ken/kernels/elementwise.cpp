@@ -7,9 +7,8 @@ namespace ken::kernels {
 namespace {
 
 // One row of one head; cos and sin hold R/2 values.
-template <typename T>
-KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, int64_t half, int64_t width,
-                          bool interleaved) {
+template <bool interleaved, typename T>
+KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, int64_t half, int64_t width) {
   const int64_t step = interleaved ? 2 : 1, other = interleaved ? 1 : half;
 #pragma omp simd
   for (int64_t i = 0; i < half; ++i) {
@@ -20,46 +19,66 @@ KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, 
   for (int64_t i = 2 * half; i < width; ++i) y[i] = x[i];
 }
 
+// `rows` names each row's line of the table; null: the row's own number.
 template <typename T>
-KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, int64_t begin, int64_t end, int64_t heads,
-                           int64_t width, int64_t half, bool interleaved) {
+KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, const int64_t* rows, int64_t begin, int64_t end, int64_t heads, int64_t width,
+                           int64_t half, bool interleaved) {
   for (int64_t t = begin; t < end; ++t) {
-    const float* cos = table + t * 2 * half;
+    const float* cos = table + (rows ? rows[t] : t) * 2 * half;
     for (int64_t h = 0; h < heads; ++h) {
       const int64_t at = (t * heads + h) * width;
-      rope_head(x + at, y + at, cos, cos + half, half, width, interleaved);
+      if (interleaved) {
+        rope_head<true>(x + at, y + at, cos, cos + half, half, width);
+      } else {
+        rope_head<false>(x + at, y + at, cos, cos + half, half, width);
+      }
     }
   }
 }
-KEN_CLONES void rope_rows(const float* x, float* y, const float* table, int64_t b, int64_t e, int64_t h, int64_t w,
-                          int64_t half, bool i) {
-  rope_rows_(x, y, table, b, e, h, w, half, i);
+KEN_CLONES void rope_rows(const float* x, float* y, const float* table, const int64_t* rows, int64_t b, int64_t e, int64_t h, int64_t w, int64_t half, bool i) {
+  rope_rows_(x, y, table, rows, b, e, h, w, half, i);
 }
-KEN_CLONES void rope_rows(const bf16* x, bf16* y, const float* table, int64_t b, int64_t e, int64_t h, int64_t w,
-                          int64_t half, bool i) {
-  rope_rows_(x, y, table, b, e, h, w, half, i);
+KEN_CLONES void rope_rows(const bf16* x, bf16* y, const float* table, const int64_t* rows, int64_t b, int64_t e, int64_t h, int64_t w, int64_t half, bool i) {
+  rope_rows_(x, y, table, rows, b, e, h, w, half, i);
 }
 
-Tensor rope_cpu(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved,
-                double direction) {
-  const int64_t n = x.size(0), heads = x.size(1), width = x.size(2), half = frequencies.size(0);
-  Tensor y = at::empty_like(x), table = at::empty({n, 2, half}, frequencies.options());
-  const int64_t* position = positions.data_ptr<int64_t>();
+// Cosines and sines [rows, 2, half] of positions from(0) ... from(rows - 1). As the reference implementations do, the
+// angle is an f32 product.
+template <typename From>
+Tensor angle_table(int64_t rows, const Tensor& frequencies, double direction, From from) {
+  const int64_t half = frequencies.size(0);
+  Tensor table = at::empty({rows, 2, half}, frequencies.options());
   const float* frequency = frequencies.data_ptr<float>();
   float* angles = table.data_ptr<float>();
-  at::parallel_for(0, n, 64, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, rows, 64, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t i = 0; i < half; ++i) {
-        // As the reference implementations do: the angle is an f32 product.
-        const float angle = float(position[t]) * frequency[i];
+        const float angle = float(from(t)) * frequency[i];
         angles[(t * 2) * half + i] = std::cos(angle);
         angles[(t * 2 + 1) * half + i] = std::sin(angle) * float(direction);
       }
     }
+  });
+  return table;
+}
+
+Tensor rope_cpu(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved, double direction) {
+  const int64_t n = x.size(0), heads = x.size(1), width = x.size(2), half = frequencies.size(0);
+  Tensor y = at::empty_like(x);
+  if (n == 0) return y;
+  const int64_t* position = positions.data_ptr<int64_t>();
+  const auto [least, most] = std::minmax_element(position, position + n);
+  // Packed short documents repeat their positions: the table is then by position, not by row.
+  const bool by_position = *least >= 0 && *most < n;
+  const Tensor table = by_position ? angle_table(*most + 1, frequencies, direction, [](int64_t t) { return t; })
+                                   : angle_table(n, frequencies, direction, [&](int64_t t) { return position[t]; });
+  const float* angles = table.data_ptr<float>();
+  const int64_t* rows = by_position ? position : nullptr;
+  at::parallel_for(0, n, 64, [&](int64_t begin, int64_t end) {
     if (is_bf16(x)) {
-      rope_rows(bf16_data(x), bf16_data(y), angles, begin, end, heads, width, half, interleaved);
+      rope_rows(bf16_data(x), bf16_data(y), angles, rows, begin, end, heads, width, half, interleaved);
     } else {
-      rope_rows(x.data_ptr<float>(), y.data_ptr<float>(), angles, begin, end, heads, width, half, interleaved);
+      rope_rows(x.data_ptr<float>(), y.data_ptr<float>(), angles, rows, begin, end, heads, width, half, interleaved);
     }
   });
   return y;

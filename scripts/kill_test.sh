@@ -1,0 +1,97 @@
+#!/bin/bash
+# A run that is killed and started again ends with the same bytes as one that was left alone.
+#   scripts/kill_test.sh [study|train]...     KILLS=20 SEED=1 WORK=out/kill_test
+# Each command is killed with SIGKILL at random moments, and started again unchanged until it is done; a finished run
+# is compared and begun anew until all kills are spent. Times and the machine are in run.json, which is not compared.
+# shellcheck disable=SC2034  # NAME_command and NAME_files are reached by name
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+KEN=${KEN:-build/ken}
+WORK=${WORK:-out/kill_test}
+KILLS=${KILLS:-20}
+SEED=${SEED:-1}
+world=$WORK/world
+facts=$WORK/facts.jsonl
+world_command=("$KEN" world --people 60 --seed 1 -o "$world")
+study_command=("$KEN" study --facts "$facts" --samples 2 --seed 1 -o)
+train_command=("$KEN" train --world "$world" --steps 300 --checkpoint-every 20 --d-model 32 --layers 2 --seed 1 -o)
+study_files=(study.json rows.jsonl)
+train_files=(model.gguf log.jsonl)
+
+seconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); }
+milliseconds() { date +%s%3N; }
+folder_bytes() { if [[ -d $1 ]]; then du -sb -- "$1" | cut -f 1; else echo 0; fi; }
+
+# Starts the command and kills it after so many milliseconds; true if it was done before.
+done_before_kill() {
+  local delay=$1 log=$2 pid code=0
+  shift 2
+  "$@" >"$log" 2>&1 </dev/null &
+  pid=$!
+  sleep "$(seconds "$delay")"
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || code=$?
+  if ((code != 0 && code != 137)); then
+    cat "$log" >&2
+    echo "kill_test: exit code $code; after a kill the same command must go on" >&2
+    exit 1
+  fi
+  ((code == 0))
+}
+
+compare() {
+  local name=$1 whole=$2 killed=$3 file
+  local -n files=${name}_files
+  for file in "${files[@]}"; do
+    if ! cmp -- "$whole/$file" "$killed/$file"; then
+      echo "kill_test: $name: $file differs from that of the run without a kill; both folders are kept" >&2
+      exit 1
+    fi
+  done
+}
+
+kill_test() {
+  local name=$1 whole=$WORK/$1-whole killed=$WORK/$1-killed log=$WORK/$1.log
+  local -n command=${name}_command
+  local start took delay finished=0 i
+  start=$(milliseconds)
+  "${command[@]}" "$whole" >"$log" 2>&1 </dev/null || { cat "$log" >&2; exit 1; }
+  took=$(($(milliseconds) - start))
+  echo "$name: $(seconds $took) s without a kill"
+
+  RANDOM=$SEED
+  for ((i = 1; i <= KILLS; ++i)); do
+    # RANDOM has 15 bits: two of them reach any millisecond of a long run.
+    delay=$((50 + (RANDOM * 32768 + RANDOM) % took))
+    if done_before_kill "$delay" "$log" "${command[@]}" "$killed"; then
+      compare "$name" "$whole" "$killed"
+      rm -rf -- "$killed"
+      finished=$((finished + 1))
+      echo "$name kill $i/$KILLS at $(seconds $delay) s: was done, same bytes, begun anew"
+    else
+      echo "$name kill $i/$KILLS at $(seconds $delay) s: $(folder_bytes "$killed") bytes on disk"
+    fi
+  done
+  "${command[@]}" "$killed" >"$log" 2>&1 </dev/null || { cat "$log" >&2; exit 1; }
+  compare "$name" "$whole" "$killed"
+  echo "$name: $KILLS kills, $((finished + 1)) runs to the end, same bytes each time"
+}
+
+write_facts() {
+  local i cities=(Turin Oslo Lima Porto Graz Cork)
+  for ((i = 0; i < 120; ++i)); do
+    printf '{"id": "q%d", "subject": "Person %d", "question": "where was Person %d born ?", "answers": ["%s"]}\n' \
+      "$i" "$i" "$i" "${cities[i % 6]}"
+  done >"$facts"
+}
+
+rm -rf -- "$WORK"
+mkdir -p "$WORK"
+write_facts
+if [[ $# -eq 0 ]]; then set -- study train; fi
+for name in "$@"; do
+  if [[ $name == train ]]; then "${world_command[@]}" >/dev/null </dev/null; fi
+  kill_test "$name"
+done
+rm -rf -- "$WORK"
