@@ -1,0 +1,132 @@
+// The program as a user calls it: exit codes, near names, what each bad input says.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "ken/base/files.h"
+#include "ken/io/tensors.h"
+#include "ken/model/model.h"
+#include "tests/fixtures.h"
+#include "tests/tiny.h"
+
+namespace ken::cli {
+namespace {
+
+struct Result {
+  int code;
+  std::string text;   // stdout and stderr
+};
+
+Result ken(const std::string& arguments, const std::string& input = "") {
+  const char* program = std::getenv("KEN_PROGRAM");
+  const std::string command = (input.empty() ? "" : "printf '%s' '" + input + "' | ") + std::string(program ? program : "build/ken") + " " + arguments + " 2>&1";
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  Result result{-1, ""};
+  std::array<char, 4096> buffer;
+  while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) result.text.append(buffer.data(), n);
+  const int status = ::pclose(pipe);
+  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result;
+}
+
+void expect(const Result& result, int code, const std::string& part) {
+  EXPECT_EQ(result.code, code) << result.text;
+  EXPECT_NE(result.text.find(part), std::string::npos) << result.text;
+}
+
+fs::path folder() {
+  static const fs::path path = test::scratch("cli");
+  return path;
+}
+
+std::string tiny_gguf() {
+  static const std::string path = [] {
+    const fs::path file = folder() / "tiny.gguf";
+    model::save(*test::tiny_model(), file, io::DType::f32);
+    return file.string();
+  }();
+  return path;
+}
+
+TEST(CliTest, help_everywhere_with_a_runnable_example) {
+  expect(ken("--help"), 0, "Start with:");
+  expect(ken(""), 0, "study");
+  for (const char* command : {"study", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize", "inspect", "methods", "version"}) {
+    expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
+  }
+}
+
+TEST(CliTest, unknown_words_name_the_near_ones_and_exit_2) {
+  expect(ken("studdy"), 2, "did you mean study");
+  expect(ken("ask --contrl cad hello"), 2, "did you mean --control");
+  expect(ken("methods semantic-entropi"), 2, "did you mean semantic-entropy");
+  expect(ken("generate -m " + tiny_gguf() + " --control cadd x"), 2, "did you mean cad");
+  expect(ken("generate -m " + tiny_gguf() + " --top-p 7 x"), 2, "top_p");
+  expect(ken("study " + tiny_gguf() + " --compute f31"), 2, "did you mean f32");
+}
+
+TEST(CliTest, missing_and_broken_files_say_what_is_wrong) {
+  expect(ken("study /nowhere.gguf"), 2, "/nowhere.gguf is no file");
+  expect(ken("study " + tiny_gguf() + " --facts /nowhere.jsonl"), 1, "/nowhere.jsonl");
+  const std::string whole = read_text(tiny_gguf());
+  write_text(folder() / "cut.gguf", std::string_view(whole).substr(0, whole.size() / 3));
+  expect(ken("study " + (folder() / "cut.gguf").string()), 1, "truncated");
+  write_text(folder() / "empty.jsonl", "");
+  expect(ken("study " + tiny_gguf() + " --facts " + (folder() / "empty.jsonl").string()), 1, "empty");
+  write_text(folder() / "bad.jsonl", "{\"question\":\"a\",\"answer\":\"b\"}\n{\"question\":\"no answer\"}\n");
+  expect(ken("study " + tiny_gguf() + " --facts " + (folder() / "bad.jsonl").string()), 1, "bad.jsonl:2");
+}
+
+TEST(CliTest, invalid_utf8_in_a_vocabulary_and_nan_weights_are_refused) {
+  auto model = test::tiny_model();
+  auto tokens = model->metadata.texts("tokenizer.ggml.tokens");
+  tokens[300] = "\xff\xfe";
+  model->metadata.values["tokenizer.ggml.tokens"] = tokens;
+  model::save(*model, folder() / "utf8.gguf", io::DType::f32);
+  expect(ken("generate -m " + (folder() / "utf8.gguf").string() + " hello"), 1, "UTF-8");
+  auto broken = test::tiny_model();
+  broken->blocks[0].q.data = at::full_like(broken->blocks[0].q.data, NAN);
+  model::save(*broken, folder() / "nan.gguf", io::DType::f32);
+  expect(ken("generate -m " + (folder() / "nan.gguf").string() + " hello"), 1, "NaN");
+}
+
+TEST(CliTest, empty_and_overlong_prompts_are_named) {
+  expect(ken("generate -m " + tiny_gguf() + " ''"), 1, "empty");
+  std::string words;
+  for (int i = 0; i < 200; ++i) words += " the";
+  expect(ken("generate -m " + tiny_gguf() + " '" + words + "'"), 1, "context holds 128");
+}
+
+TEST(CliTest, a_full_disk_ends_the_job_with_an_error) {
+  expect(ken("logits " + tiny_gguf() + " --ids 1,2,3 -o /dev/full"), 1, "/dev/full");
+  expect(ken("methods > /dev/full"), 1, "cannot write the output");
+}
+
+TEST(CliTest, logits_tokenize_and_inspect_are_the_parity_interface) {
+  const std::string out = (folder() / "logits.safetensors").string();
+  expect(ken("logits " + tiny_gguf() + " --ids 5,300,7 --tap 'blocks.*.hook_resid_post' -o " + out), 0, "");
+  const auto file = io::open_tensors(fs::path(out));
+  EXPECT_EQ(file->at("logits").shape[0], 3);
+  EXPECT_EQ(file->at("blocks.1.hook_resid_post").shape, (std::vector<int64_t>{3, 32}));
+  expect(ken("logits " + tiny_gguf() + " --ids 1,x -o " + out), 2, "'x' is no token id");
+  expect(ken("logits " + tiny_gguf() + " --ids 1 --tap blocks.0.hook_resid_pots -o " + out), 2, "did you mean");
+  const auto ids = ken("tokenize " + tiny_gguf(), "Q: where");
+  EXPECT_EQ(ids.code, 0);
+  EXPECT_EQ(std::count(ids.text.begin(), ids.text.end(), '\n'), 1);
+  expect(ken("inspect " + tiny_gguf() + " --json"), 0, "\"general.architecture\":\"llama\"");
+}
+
+TEST(CliTest, world_and_train_run_from_the_command_line) {
+  const std::string world = (folder() / "world").string(), out = (folder() / "organism").string();
+  expect(ken("world --people 12 --unseen 4 --documents 300 --seed 3 -o " + world), 0, "300 documents");
+  const std::string train = "train --world " + world + " --layers 1 --d-model 32 --heads 2 --kv-heads 2 --d-ff 48 --batch-tokens 512 --threads 1 -o ";
+  expect(ken(train + out), 0, "steps");
+  expect(ken("study " + out + "/model.gguf --samples 2 -o " + out + "/study"), 0, "report.html");
+  expect(ken(train + out + " --optimizer sgd"), 2, "optimi");
+}
+
+}  // namespace
+}  // namespace ken::cli

@@ -1,0 +1,80 @@
+// A whole study on a tiny random model: resume gives the same bytes, a foreign folder is refused, user facts work.
+#include "ken/study/study.h"
+
+#include <gtest/gtest.h>
+
+#include "ken/study/rows.h"
+#include "tests/fixtures.h"
+#include "tests/tiny.h"
+
+namespace ken::study {
+namespace {
+
+StudyOptions options(const fs::path& out) { return {.out = out, .compute = nn::Compute::f32, .samples = 3, .alphas = {0, 1}}; }
+
+TEST(StudyTest, a_study_cut_at_any_row_resumes_to_the_same_bytes) {
+  const auto model = test::tiny_model();
+  const auto facts = test::tiny_facts();
+  const auto style = world::prompt_style();
+  const auto whole = test::scratch("study-whole"), cut = test::scratch("study-cut");
+  run_study(*model, facts, style, options(whole));
+  const std::string rows = read_text(whole / "rows.jsonl"), study = read_text(whole / "study.json");
+  for (double share : {0.1, 0.5, 0.9}) {
+    fs::remove_all(cut);
+    fs::create_directories(cut);
+    write_text(cut / "rows.jsonl", std::string_view(rows).substr(0, size_t(share * double(rows.size()))));
+    run_study(*model, facts, style, options(cut));
+    EXPECT_EQ(read_text(cut / "rows.jsonl"), rows) << share;
+    EXPECT_EQ(read_text(cut / "study.json"), study) << share;
+  }
+}
+
+TEST(StudyTest, a_folder_of_another_study_is_refused) {
+  const auto model = test::tiny_model();
+  const auto facts = test::tiny_facts();
+  const auto out = test::scratch("study-other");
+  write_text(out / "rows.jsonl", "{\"stage\":\"header\"}\n");
+  EXPECT_THROW(run_study(*model, facts, world::prompt_style(), options(out)), UsageError);
+}
+
+TEST(StudyTest, facts_without_passages_give_a_study_without_the_conflict_section) {
+  const auto model = test::tiny_model();
+  const auto out = test::scratch("study-user");
+  write_text(out / "facts.jsonl", "{\"question\":\"where was Ada born ?\",\"answer\":\"London\"}\n{\"question\":\"who ?\",\"answers\":[\"Bob\",\"Robert\"]}\n");
+  const auto facts = data::read_facts(out / "facts.jsonl");
+  const auto result = run_study(*model, facts, data::PromptStyle{}, options(out / "study"));
+  EXPECT_TRUE(result.study.at("conflict").is_null());
+  EXPECT_TRUE(result.study.at("levers").empty());
+  EXPECT_EQ(result.study.at("findings").at(0).at("id"), "knows-nothing");
+  const std::string page = read_text(out / "study" / "report.html");
+  EXPECT_NE(page.find("ken.study/1"), std::string::npos);
+}
+
+TEST(StudyTest, data_cannot_end_the_reports_script) {
+  const std::string page = report_html({{"text", "</script><b>"}});
+  EXPECT_EQ(page.find("</script><b>"), std::string::npos);
+  EXPECT_NE(page.find("\\u003c/script>\\u003cb>"), std::string::npos);
+}
+
+TEST(StudyTest, an_empty_fact_set_is_an_error) {
+  const auto model = test::tiny_model();
+  EXPECT_THROW(run_study(*model, {}, data::PromptStyle{}, options(test::scratch("study-empty"))), Error);
+}
+
+TEST(RowFileTest, rows_after_the_last_whole_block_and_torn_lines_are_cut) {
+  const auto folder = test::scratch("rows");
+  const Json header{{"stage", "header"}};
+  {
+    RowFile file(folder / "rows.jsonl", header, {2, 2});
+    file.append({{{"id", 1}}, {{"id", 2}}});
+  }
+  append_text(folder / "rows.jsonl", "{\"id\":3}\n{\"id\":");
+  RowFile file(folder / "rows.jsonl", header, {2, 2});
+  EXPECT_EQ(file.finished_blocks(), 1u);
+  EXPECT_EQ(file.rows().size(), 2u);
+  file.append({{{"id", 3}}, {{"id", 4}}});
+  EXPECT_EQ(read_text(folder / "rows.jsonl"), "{\"stage\":\"header\"}\n{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":4}\n");
+}
+
+}  // namespace
+}  // namespace ken::study
