@@ -17,8 +17,8 @@ fi
 # A package counts as there when it is installed or when an installed one provides it (nodejs may provide npm).
 present=$(dpkg-query -W -f='${db:Status-Status} ${Package} ${Provides}\n' |
   sed -n 's/^installed //p' | sed -e 's/([^)]*)//g' | tr -s ', ' '\n' | sort -u)
-# No process substitution: a chroot without /proc has no /dev/fd.
-missing=$(grep -vxF -e "$present" <<<"$wanted" || true)
+# What stands once is wanted and not there. No process substitution: a chroot without /proc has no /dev/fd.
+missing=$(printf '%s\n' "$wanted" "$present" "$present" | sort | uniq -u)
 if [[ -z $missing ]]; then exit 0; fi
 mapfile -t missing <<<"$missing"
 

@@ -7,7 +7,7 @@ namespace ken::test {
 
 inline world::WorldParams tiny_world() {
   world::WorldParams params;
-  params.people = 12;
+  params.people = 20;
   params.unseen = 4;
   params.documents = 400;
   return params;

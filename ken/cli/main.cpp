@@ -17,6 +17,11 @@ std::vector<const Command*> commands() {
 // CLI11 says only that an argument was not expected; the near names are ours to add.
 std::string with_hint(CLI::App& app, const std::string& message, int argc, char** argv) {
   CLI::App* sub = &app;
+  if (app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
+    std::vector<std::string> names;
+    for (auto* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+    return ken::unknown_name("command", argv[1], names);
+  }
   for (auto* chosen : app.get_subcommands()) sub = chosen;
   std::vector<std::string> known;
   for (const auto* option : sub->get_options())
@@ -50,8 +55,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "ken: {}\n  ken {} --help shows the flags with an example\n", with_hint(app, error.what(), argc, argv),
-               app.get_subcommands().empty() ? "" : app.get_subcommands()[0]->get_name());
+    fmt::print(stderr, "ken: {}\n  ken{} --help shows the flags with an example\n", with_hint(app, error.what(), argc, argv),
+               app.get_subcommands().empty() ? "" : " " + app.get_subcommands()[0]->get_name());
     return 2;
   } catch (const ken::UsageError& error) {
     fmt::print(stderr, "ken: {}\n", error.what());

@@ -28,6 +28,11 @@ std::optional<double> number_of(const std::string& text) {
   return *end == 0 && std::isfinite(value) ? std::optional<double>(value) : std::nullopt;
 }
 
+std::string trimmed(const std::string& text) {
+  const size_t first = text.find_first_not_of(" \t\n"), last = text.find_last_not_of(" \t\n.,");
+  return first == std::string::npos || last == std::string::npos ? "" : text.substr(first, last - first + 1);
+}
+
 bool has_digit(const std::string& word) { return word.find_first_of("0123456789") != std::string::npos; }
 
 bool negates(const std::string& word) {
@@ -62,9 +67,10 @@ double token_f1(const std::vector<std::string>& a, const std::vector<std::string
 
 std::string same_meaning(const std::string& a, const std::string& b) {
   const std::string x = data::normalize_answer(a), y = data::normalize_answer(b);
-  if (x == y) return "equal";
-  const auto nx = number_of(x), ny = number_of(y);
+  // Numbers are read from the text as it was: normalisation takes the decimal point away.
+  const auto nx = number_of(trimmed(a)), ny = number_of(trimmed(b));
   if (nx && ny) return std::abs(*nx - *ny) <= 1e-6 * std::max(std::abs(*nx), std::abs(*ny)) ? "number" : "";
+  if (x == y) return "equal";
   if (nx || ny) return "";
   const auto wx = words_of(x), wy = words_of(y);
   if (contains(wx, wy, b) || contains(wy, wx, a)) return "containment";

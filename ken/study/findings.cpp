@@ -49,7 +49,7 @@ void about_certainty(const Json& study, Json& out) {
     if (!std::isnan(value(score.at("auroc"))) && (!best || value(score.at("auroc")) > value(best->at("auroc")))) best = &score;
   if (!advice.is_null()) {
     out.push_back(finding("abstain", "good",
-                          fmt::format("Abstain under {:.2f}: error {}, coverage {} (threshold chosen on half the groups, judged on the other half).", value(advice.at("threshold")),
+                          fmt::format("Abstain under {:.2f}: error {}, coverage {} (judged on people or subjects that the threshold was not chosen on).", value(advice.at("threshold")),
                                       percent(advice.at("error")), percent(advice.at("coverage"))),
                           fmt::format("Let the model answer only when its answer's probability is at least {:.2f}.", value(advice.at("threshold")))));
   } else if (best) {

@@ -151,26 +151,35 @@ Json score_section(const Rows& rows, const std::string& id, uint64_t seed) {
   return section;
 }
 
-// The threshold is chosen on one half of the groups, for at most 5 % errors, and judged on the other half.
-Json advice(const Rows& rows, uint64_t seed) {
-  std::vector<std::string> groups;
-  for (const Json* r : rows) groups.push_back(r->at("group").get<std::string>());
-  const auto fold = stats::grouped_folds(groups, 2, seed);
-  Rows fit, judge;
-  for (size_t i = 0; i < rows.size(); ++i) (fold[i] == 0 ? fit : judge).push_back(rows[i]);
-  if (fit.empty() || judge.empty()) return nullptr;
-  const Scored s = scored(fit, "sequence-probability", false);
+// The lowest probability at which the rows' risk is at most 5 %; NaN: none.
+double threshold_of(const Rows& rows) {
+  const Scored s = scored(rows, "sequence-probability", false);
   double threshold = NAN;
   for (const auto& point : stats::risk_coverage(s.surer, s.right))
     if (point.risk <= 0.05) threshold = point.threshold;
-  if (std::isnan(threshold)) return nullptr;
+  return threshold;
+}
+
+// Error and coverage are cross-fitted: each fifth of the groups is judged with the threshold that the others give.
+Json advice(const Rows& rows, uint64_t seed) {
+  constexpr int folds = 5;
+  std::vector<std::string> groups;
+  for (const Json* r : rows) groups.push_back(r->at("group").get<std::string>());
+  const auto fold = stats::grouped_folds(groups, folds, seed);
   Rows answered;
-  for (const Json* r : judge)
-    if (r->at("sequence-probability").get<double>() >= threshold) answered.push_back(r);
-  if (answered.empty()) return nullptr;
-  return {{"score", "sequence-probability"}, {"threshold", plain(threshold, int64_t(fit.size()), "threshold_for_5_percent_risk_on_half_the_groups")},
-          {"error", share(answered, "selective_risk_on_the_other_half", [](const Json& r) { return !right(r); })},
-          {"coverage", stats::to_json(stats::proportion(int64_t(answered.size()), int64_t(judge.size()), "coverage_on_the_other_half"))}};
+  for (int f = 0; f < folds; ++f) {
+    Rows fit;
+    for (size_t i = 0; i < rows.size(); ++i)
+      if (fold[i] != f) fit.push_back(rows[i]);
+    const double threshold = fit.empty() ? NAN : threshold_of(fit);
+    for (size_t i = 0; i < rows.size(); ++i)
+      if (fold[i] == f && rows[i]->at("sequence-probability").get<double>() >= threshold) answered.push_back(rows[i]);
+  }
+  const double threshold = threshold_of(rows);
+  if (answered.empty() || std::isnan(threshold)) return nullptr;
+  return {{"score", "sequence-probability"}, {"threshold", plain(threshold, int64_t(rows.size()), "threshold_for_5_percent_risk")},
+          {"error", share(answered, "selective_risk_cross_fitted_over_5_folds_of_groups", [](const Json& r) { return !right(r); })},
+          {"coverage", stats::to_json(stats::proportion(int64_t(answered.size()), int64_t(rows.size()), "coverage_cross_fitted_over_5_folds_of_groups"))}};
 }
 
 Json certainty_section(const Rows& rows, uint64_t seed) {

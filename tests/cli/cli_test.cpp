@@ -121,7 +121,7 @@ TEST(CliTest, logits_tokenize_and_inspect_are_the_parity_interface) {
 
 TEST(CliTest, world_and_train_run_from_the_command_line) {
   const std::string world = (folder() / "world").string(), out = (folder() / "organism").string();
-  expect(ken("world --people 12 --unseen 4 --documents 300 --seed 3 -o " + world), 0, "300 documents");
+  expect(ken("world --people 20 --unseen 4 --documents 300 --seed 3 -o " + world), 0, "300 documents");
   const std::string train = "train --world " + world + " --layers 1 --d-model 32 --heads 2 --kv-heads 2 --d-ff 48 --batch-tokens 512 --threads 1 -o ";
   expect(ken(train + out), 0, "steps");
   expect(ken("study " + out + "/model.gguf --samples 2 -o " + out + "/study"), 0, "report.html");

@@ -22,8 +22,9 @@ TEST(LawsTest, every_card_says_what_it_is_with_a_paper_and_an_example) {
     EXPECT_FALSE(c.title.empty() || c.paper.empty() || c.sentence.empty() || c.family.empty()) << c.id;
     EXPECT_EQ(c.example.rfind("ken ", 0), 0u) << c.id;
     for (const Param& p : c.params) EXPECT_FALSE(p.meaning.empty()) << c.id << "." << p.name;
-    if (entry.kind == "estimator") EXPECT_TRUE(c.direction == "higher is surer" || c.direction == "lower is surer") << c.id;
-    if (entry.kind == "control") EXPECT_FALSE(c.null_setting.is_null()) << c.id;
+    const bool directed = c.direction == "higher is surer" || c.direction == "lower is surer";
+    EXPECT_EQ(directed, entry.kind == "estimator") << c.id;
+    EXPECT_TRUE(entry.kind != "control" || !c.null_setting.is_null()) << c.id;
   }
 }
 

@@ -61,8 +61,9 @@ TEST_P(ParityTest, one_pass_gives_the_reference_logits_and_residuals) {
     all.taps = &plan;
     EXPECT_LE(distance(forward(*model, batch, all).logits, logits_of(p)), logit_bound) << "prompt " << p;
     const auto compare = [&](const std::string& theirs, const std::string& ours) {
-      if (reference->find(theirs))
+      if (reference->find(theirs)) {
         EXPECT_LE(distance(cache.at(ours), expected(*reference, theirs)), residual_bound) << theirs;
+      }
     };
     compare(fmt::format("p{}.resid.0", p), "blocks.0.hook_resid_pre");
     for (int64_t l = 0; l < model->config.n_layers; ++l) {
