@@ -35,5 +35,6 @@ Progress printer();                              // progress on stderr
 // "1,2,3" -> ids; errors name the bad one.
 std::vector<int32_t> parse_ids(const std::string& text);
 void print(const std::string& text);             // to stdout; throws when stdout is full or closed
+void say(const std::string& text);               // to stderr; never fails
 
 }  // namespace ken::cli

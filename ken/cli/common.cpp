@@ -61,4 +61,6 @@ void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) fail("stdout", "cannot write the output");
 }
 
+void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
 }  // namespace ken::cli

@@ -55,16 +55,16 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "ken: {}\n  ken{} --help shows the flags with an example\n", with_hint(app, error.what(), argc, argv),
-               app.get_subcommands().empty() ? "" : " " + app.get_subcommands()[0]->get_name());
+    ken::cli::say(fmt::format("ken: {}\n  ken{} --help shows the flags with an example\n", with_hint(app, error.what(), argc, argv),
+               app.get_subcommands().empty() ? "" : " " + app.get_subcommands()[0]->get_name()));
     return 2;
   } catch (const ken::UsageError& error) {
-    fmt::print(stderr, "ken: {}\n", error.what());
+    ken::cli::say(fmt::format("ken: {}\n", error.what()));
     return 2;
   } catch (const std::exception& error) {
     // torch's errors carry a stack trace after the first line.
     const std::string text = error.what();
-    fmt::print(stderr, "ken: {}\n", text.substr(0, text.find('\n')));
+    ken::cli::say(fmt::format("ken: {}\n", text.substr(0, text.find('\n'))));
     return 1;
   }
 }

@@ -17,10 +17,10 @@ void run(const Flags& flags) {
   const auto model = open_model(flags.model);
   const data::FactSet facts = open_facts(*model, flags.facts);
   study::StudyOptions options{.out = flags.out, .seed = flags.seed, .compute = nn::compute_from(flags.common.compute), .samples = flags.samples, .progress = printer()};
-  fmt::print(stderr, "studying {}: {} facts, {} passages; seed {}, compute {}, {} threads\n", model->config.name, facts.facts.size(), facts.contexts.size(), flags.seed,
-             flags.common.compute, at::get_num_threads());
+  say(fmt::format("studying {}: {} facts, {} passages; seed {}, compute {}, {} threads\n", model->config.name, facts.facts.size(), facts.contexts.size(), flags.seed,
+             flags.common.compute, at::get_num_threads()));
   const auto result = study::run_study(*model, facts, data::prompt_style(model->metadata), options);
-  if (result.resumed) fmt::print(stderr, "{} of {} rows were there already\n", result.resumed, result.questions);
+  if (result.resumed) say(fmt::format("{} of {} rows were there already\n", result.resumed, result.questions));
   if (flags.common.json) return print(result.study.dump() + "\n");
   std::string text = fmt::format("{} rows; {}/report.html shows them\n", result.questions, flags.out);
   for (const Json& finding : result.study.at("findings")) {

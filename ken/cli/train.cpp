@@ -47,8 +47,8 @@ void run(const Flags& flags) {
     source = train::world_source(world, model->tokenizer, float(flags.answer_weight));
   }
   if (group->rank() == 0) {
-    fmt::print(stderr, "training {}: {} parameters, vocabulary {}, {} documents, {}, seed {}, {} x {} threads\n", flags.name, model->parameters(), model->config.vocab, source->size(),
-               options.optimizer.kind, options.seed, group->size(), at::get_num_threads());
+    say(fmt::format("training {}: {} parameters, vocabulary {}, {} documents, {}, seed {}, {} x {} threads\n", flags.name, model->parameters(), model->config.vocab, source->size(),
+               options.optimizer.kind, options.seed, group->size(), at::get_num_threads()));
   }
   const auto result = train::train(*model, train::train_all(*model), *train::next_token(), source, options, *group, group->rank() == 0 ? printer() : Progress{});
   train::freeze(*model);

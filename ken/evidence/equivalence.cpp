@@ -74,7 +74,10 @@ std::string same_meaning(const std::string& a, const std::string& b) {
   if (nx || ny) return "";
   const auto wx = words_of(x), wy = words_of(y);
   if (contains(wx, wy, b) || contains(wy, wx, a)) return "containment";
-  return token_f1(wx, wy) >= 0.7 ? "overlap" : "";
+  // Where one holds all words of the other, rule 3 has decided; overlap is for wordings that differ on both sides.
+  const std::set<std::string> sx(wx.begin(), wx.end()), sy(wy.begin(), wy.end());
+  const bool nested = std::includes(sx.begin(), sx.end(), sy.begin(), sy.end()) || std::includes(sy.begin(), sy.end(), sx.begin(), sx.end());
+  return !nested && token_f1(wx, wy) >= 0.7 ? "overlap" : "";
 }
 
 std::vector<int> cluster_answers(const std::vector<std::string>& answers) {

@@ -23,7 +23,7 @@ TEST(EvidenceTest, scores_are_the_same_from_saved_evidence) {
   const auto gathered = gather(*model, requests, {.greedy = true, .samples = 4}, {nn::Compute::f32, 3, 0});
   for (const auto& evidence : gathered) {
     ASSERT_EQ(evidence.samples.size(), 4u);
-    const Evidence again = evidence_from_json(Json::parse(to_json(evidence).dump()));
+    const Evidence again = evidence_from_json(Json::parse(to_json(evidence).dump(-1, ' ', false, Json::error_handler_t::replace)));
     for (const char* name : {"sequence-probability", "token-entropy", "semantic-entropy:samples=4"}) {
       EXPECT_EQ(estimator_from(name).score(evidence), estimator_from(name).score(again)) << name;
     }
