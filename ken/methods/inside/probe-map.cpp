@@ -6,8 +6,7 @@
 #include <numeric>
 #include <set>
 
-#include "ken/base/rng.h"
-#include "ken/generate/generate.h"
+#include "ken/evidence/labelled.h"
 #include "ken/readout/analysis.h"
 #include "ken/readout/collect.h"
 #include "ken/readout/probe.h"
@@ -15,189 +14,13 @@
 namespace ken::readout {
 namespace {
 
-constexpr size_t least_of_class = 20;
-
-// What is probed: items with their places, and what the answer's own probabilities say.
-struct Set {
-  std::vector<Item> items;
-  std::vector<int> labels;
-  std::vector<std::string> groups;
-  std::vector<double> baseline;
-  void add(Item item, int label, const std::string& group, double score) {
-    items.push_back(std::move(item));
-    labels.push_back(label);
-    groups.push_back(group);
-    baseline.push_back(score);
-  }
-};
-
-using Answers = std::vector<generate::Generated>;
-
-Answers answer(const AnalysisInput& input, const std::vector<std::string>& prompts) {
-  std::vector<generate::Request> requests;
-  for (const std::string& prompt : prompts) {
-    generate::Request& request = requests.emplace_back();
-    request.prompt.text = prompt;
-    request.stop = input.style.stop;
-  }
-  generate::GenerateOptions options;
-  options.compute = input.compute;
-  options.progress = input.progress;
-  Answers result;
-  for (auto& samples : generate::generate(input.model, requests, options)) result.push_back(std::move(samples.at(0)));
-  return result;
-}
+using evidence::LabelledSet;
 
 template <typename T>
 std::vector<T> pick(const std::vector<T>& all, const std::vector<size_t>& chosen) {
   std::vector<T> result;
   for (const size_t i : chosen) result.push_back(all[i]);
   return result;
-}
-
-// `count` of the given indices, drawn by the seed, in ascending order.
-std::vector<size_t> draw(std::vector<size_t> from, size_t count, uint64_t seed) {
-  Rng(seed).shuffle(from);
-  from.resize(std::min(from.size(), count));
-  std::sort(from.begin(), from.end());
-  return from;
-}
-
-bool occurs(const std::string& words, const std::string& text) {
-  return !words.empty() && text.find(words) != std::string::npos;
-}
-
-// The given facts with their closed-book answers.
-struct Asked {
-  std::vector<data::Fact> facts;
-  std::vector<std::string> prompts;
-  Answers answers;
-  bool right(size_t i) const { return data::contains_answer(answers[i].text, facts[i].answers); }
-};
-
-Asked ask_closed_book(const AnalysisInput& input, std::vector<data::Fact> facts) {
-  Asked asked{std::move(facts), {}, {}};
-  for (const auto& fact : asked.facts) asked.prompts.push_back(data::ask(input.style, fact.question));
-  asked.answers = answer(input, asked.prompts);
-  return asked;
-}
-
-// Label: whether the greedy closed-book answer is right. Without subjects in the facts, their place is left out.
-Set correctness_set(const AnalysisInput& input, size_t max_items) {
-  const auto& facts = input.facts.facts;
-  std::vector<size_t> all(facts.size()), named;
-  std::iota(all.begin(), all.end(), size_t{0});
-  std::copy_if(all.begin(), all.end(), std::back_inserter(named),
-               [&](size_t i) { return occurs(facts[i].subject, facts[i].question); });
-  const bool with_subject = 2 * named.size() >= all.size();
-  const Asked asked = ask_closed_book(input, pick(facts, draw(with_subject ? named : all, max_items, input.seed)));
-  Set set;
-  for (size_t i = 0; i < asked.facts.size(); ++i) {
-    const data::Fact& fact = asked.facts[i];
-    Item item{asked.prompts[i], {}};
-    if (with_subject) item.places.push_back({"subject", fact.subject});
-    item.places.push_back({"question end", fact.question});
-    item.places.push_back({"answer", ""});
-    set.add(std::move(item), int(asked.right(i)), fact.group, std::exp(asked.answers[i].logprob()));
-  }
-  return set;
-}
-
-// Passages whose value can be found: 1 = contradicts the fact, 0 = agrees with it. Where the facts hold no agreeing
-// passages, a fact's own statement agrees.
-struct Passages {
-  std::vector<data::ContextCase> cases;
-  std::vector<int> labels;
-};
-
-bool states_answer(const data::Fact& fact) {
-  return !fact.answers.empty() && occurs(fact.answers.front(), fact.statement);
-}
-
-Passages find_passages(const data::FactSet& set, const std::map<std::string, const data::Fact*>& facts) {
-  Passages found;
-  const auto add = [&](const data::ContextCase& item, int label) {
-    const auto fact = facts.find(item.fact);
-    if (fact == facts.end() || item.context_answers.empty()) return;
-    if (!occurs(item.context_answers.front(), item.context) || !occurs(fact->second->subject, item.question)) return;
-    found.cases.push_back(item);
-    found.labels.push_back(label);
-  };
-  bool agreeing = false;
-  for (const auto& item : set.contexts) {
-    if (item.intent != "none" && !item.intent.empty()) continue;
-    if (item.kind == "conflict") add(item, 1);
-    if (item.kind == "agree") add(item, 0);
-    agreeing = agreeing || item.kind == "agree";
-  }
-  if (agreeing) return found;
-  for (size_t i = 0, conflicts = found.cases.size(); i < conflicts; ++i) {
-    data::ContextCase item = found.cases[i];
-    const data::Fact& fact = *facts.at(item.fact);
-    if (!states_answer(fact)) continue;
-    item.context = fact.statement;
-    item.context_answers = {fact.answers.front()};
-    add(item, 0);
-  }
-  return found;
-}
-
-// The passages of facts that the model answers rightly (or wrongly) without a passage, as many of each label.
-std::vector<size_t> balanced(const AnalysisInput& input, const Passages& passages, const std::set<std::string>& chosen,
-                             size_t max_items) {
-  std::array<std::vector<size_t>, 2> of_label;
-  for (size_t i = 0; i < passages.cases.size(); ++i)
-    if (chosen.count(passages.cases[i].fact)) of_label[size_t(passages.labels[i])].push_back(i);
-  const size_t count = std::min({of_label[0].size(), of_label[1].size(), max_items / 2});
-  std::vector<size_t> result = draw(of_label[0], count, input.seed);
-  const std::vector<size_t> conflicts = draw(of_label[1], count, input.seed);
-  result.insert(result.end(), conflicts.begin(), conflicts.end());
-  std::sort(result.begin(), result.end());
-  return result;
-}
-
-std::set<std::string> known_facts(const AnalysisInput& input, const Passages& passages,
-                                  const std::map<std::string, const data::Fact*>& facts, bool known) {
-  std::set<std::string> ids, result;
-  for (const auto& item : passages.cases) ids.insert(item.fact);
-  std::vector<data::Fact> asked_facts;
-  for (const auto& id : ids) asked_facts.push_back(*facts.at(id));
-  const Asked asked = ask_closed_book(input, std::move(asked_facts));
-  for (size_t i = 0; i < asked.facts.size(); ++i)
-    if (asked.right(i) == known) result.insert(asked.facts[i].id);
-  return result;
-}
-
-Set conflict_set(const AnalysisInput& input, size_t max_items, bool known) {
-  std::map<std::string, const data::Fact*> facts;
-  for (const auto& fact : input.facts.facts) facts.emplace(fact.id, &fact);
-  const Passages passages = find_passages(input.facts, facts);
-  if (passages.cases.empty())
-    fail("probe-map", "the facts hold no passage that contradicts or agrees with a fact; add records with a context");
-  const auto chosen = balanced(input, passages, known_facts(input, passages, facts, known), max_items);
-  std::vector<std::string> prompts;
-  for (const size_t i : chosen) {
-    const auto& item = passages.cases[i];
-    prompts.push_back(data::ask_with_context(input.style, item.context, item.instruction, item.question));
-  }
-  const Answers answers = answer(input, prompts);
-  Set set;
-  for (size_t n = 0; n < chosen.size(); ++n) {
-    const auto& item = passages.cases[chosen[n]];
-    const double entropy = answers[n].entropies.empty() ? 0 : answers[n].entropies.front();
-    set.add(
-        {prompts[n],
-         {{"value", item.context_answers.front(), true}, {"subject", facts.at(item.fact)->subject}, {"answer", ""}}},
-        passages.labels[chosen[n]], item.group.empty() ? facts.at(item.fact)->group : item.group, entropy);
-  }
-  return set;
-}
-
-void check_classes(const Set& set, const std::string& target) {
-  const size_t ones = size_t(std::count(set.labels.begin(), set.labels.end(), 1)), zeros = set.labels.size() - ones;
-  if (std::min(ones, zeros) < least_of_class)
-    fail("probe-map", "'{}' has {} items of one class and {} of the other; {} of each are needed; give more facts",
-         target, ones, zeros, least_of_class);
 }
 
 std::vector<double> doubles(const Tensor& row) {
@@ -208,7 +31,7 @@ std::vector<double> doubles(const Tensor& row) {
 // The probes of a set: problem = layer * places + place.
 struct Map {
   const AnalysisInput& input;
-  const Set& set;
+  const LabelledSet& set;
   std::vector<std::string> layers, places, points;
   std::vector<int> fold;
   Fit fit;
@@ -246,7 +69,7 @@ struct Map {
   }
 };
 
-Map make_map(const AnalysisInput& input, const Set& set, const Json& params) {
+Map make_map(const AnalysisInput& input, const LabelledSet& set, const Json& params) {
   FitOptions options;
   options.strengths = {0.001, 0.01, 0.1, 1, 10};  // a few hundred items need a stronger penalty than the default
   options.folds = params.at("folds").get<int>();
@@ -322,9 +145,9 @@ std::map<std::string, at::Tensor> tensors_of(const Map& map) {
 AnalysisResult run(const AnalysisInput& input, const Json& params) {
   const std::string target = params.at("target");
   const size_t max_items = params.at("max_items").get<size_t>();
-  const Set set = target == "correct" ? correctness_set(input, max_items)
-                                      : conflict_set(input, max_items, params.at("facts") == "known");
-  check_classes(set, target);
+  const LabelledSet set = target == "correct" ? evidence::correctness_set(input, max_items)
+                                              : evidence::conflict_set(input, max_items, params.at("facts") == "known");
+  evidence::check_classes(set, "probe-map", target);
   const Map map = make_map(input, set, params);
   return {describe(map, target), tensors_of(map)};
 }
@@ -345,7 +168,7 @@ const Register<AnalysisEntry> entry{
                           {"known", "unknown"}},
                          {"folds", 5, "parts of the groups; each is judged by probes fitted on the others", 3, 20},
                          {"max_items", 2000, "items at most, drawn by the seed", 40, 100000}},
-              .example = "ken inside probe-map --set target=conflict",
+              .example = "ken inside probe-map target=conflict",
               .cost = Cost::seconds},
      .run = run}};
 

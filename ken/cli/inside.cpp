@@ -1,0 +1,56 @@
+// ken inside ID: runs an analysis by its card; numbers to stdout, tensors to a file. Families that hold Controls or
+// Estimators point to the commands that take them.
+#include "ken/cli/command.h"
+#include "ken/io/records.h"
+#include "ken/readout/analysis.h"
+
+namespace ken::cli {
+namespace {
+
+struct Flags {
+  Common common;
+  std::string id, model, facts, out;
+  std::vector<std::string> params;
+  uint64_t seed = 0;
+};
+
+void write_tensors(const readout::AnalysisResult& result, const std::string& path) {
+  std::vector<io::TensorOut> out;
+  std::vector<at::Tensor> kept;
+  for (const auto& [name, tensor] : result.tensors) {
+    kept.push_back(tensor.to(at::kFloat).contiguous());
+    out.push_back({name, io::DType::f32, kept.back().sizes().vec(), {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
+  }
+  io::write_safetensors(path, {}, out);
+}
+
+void run(const Flags& flags) {
+  apply(flags.common);
+  const auto& entry = Registry<readout::AnalysisEntry>::get().at("analysis", flags.id);
+  std::string joined = flags.id + (flags.params.empty() ? "" : ":");
+  for (size_t i = 0; i < flags.params.size(); ++i) joined += (i ? "," : "") + flags.params[i];
+  const Json params = resolve_params(entry.card, parse_named_params(joined).params);
+  const auto model = open_model(flags.model);
+  const auto facts = open_facts(*model, flags.facts);
+  const auto result = entry.run({*model, facts, data::prompt_style(model->metadata), flags.seed, nn::compute_from(flags.common.compute), printer()}, params);
+  if (!flags.out.empty()) write_tensors(result, flags.out);
+  const Json whole{{"id", flags.id}, {"params", params}, {"seed", flags.seed}, {"compute", flags.common.compute}, {"table", result.table}};
+  print(flags.common.json ? io::jsonl_line(whole) : whole.at("table").dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void add(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("ID", flags->id, "the analysis (ken methods --family inside)")->required();
+  app.add_option("PARAMS", flags->params, "its parameters, as key=value");
+  app.add_option("-m,--model", flags->model, "a GGUF file; without it, the almanac's organism");
+  app.add_option("--facts", flags->facts, "questions with answers; without it, the model's own world");
+  app.add_option("-o,--out", flags->out, "safetensors file for the analysis' tensors");
+  app.add_option("--seed", flags->seed, "of folds and bootstrap")->capture_default_str();
+  add_common(app, flags->common, "f32");
+  app.callback([flags] { run(*flags); });
+}
+
+const Register<Command> entry{{.card = {.id = "inside", .family = "cli", .sentence = "Look inside: run an analysis of a model's states on a fact set.", .example = "ken inside probe-map target=conflict"}, .order = 40, .add = add}};
+
+}  // namespace
+}  // namespace ken::cli

@@ -1,0 +1,124 @@
+// Each fast kernel against its plain torch twin, and its independence of batch and threads, bit for bit.
+#include "ken/kernels/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include "ken/kernels/reference.h"
+#include "ken/quant/quant.h"
+
+namespace ken::kernels {
+namespace {
+
+double distance(const Tensor& a, const Tensor& b) { return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>(); }
+Tensor offsets_of(const std::vector<int64_t>& lengths) {
+  std::vector<int64_t> at{0};
+  for (int64_t n : lengths) at.push_back(at.back() + n);
+  return at::tensor(at::ArrayRef<int64_t>(at), at::kLong);
+}
+
+class KernelsTest : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override { at::manual_seed(7); }
+  void TearDown() override { at::set_num_threads(2); }
+  Tensor random(at::IntArrayRef shape) const { return at::randn(shape).to(GetParam()); }
+  double bound() const { return GetParam() == at::kFloat ? 2e-5 : 4e-2; }
+};
+
+TEST_P(KernelsTest, norm_with_and_without_the_addition) {
+  const Tensor x = at::randn({37, 48}), w = at::rand({48}) + 0.5, delta = random({37, 48});
+  const auto [sum, y, rstd] = add_rms_norm(x, delta, w, 1e-5, GetParam());
+  const auto [sum2, y2, rstd2] = reference::add_rms_norm(x, delta, w, 1e-5, GetParam());
+  EXPECT_EQ(distance(sum, sum2), 0);
+  EXPECT_LE(distance(y, y2), bound());
+  const auto [alone, r] = rms_norm(sum, w, 1e-5, GetParam());
+  EXPECT_TRUE(at::equal(alone, y)) << "the fused step is not the two steps";
+  const Tensor dy = random({37, 48}), carry = at::randn({37, 48});
+  const auto [dx, dw] = rms_norm_backward(dy, sum, w, rstd, carry);
+  const auto [dx2, dw2] = reference::rms_norm_backward(dy, sum, w, rstd, carry);
+  EXPECT_LE(distance(dx, dx2), 2e-5);
+  EXPECT_LE(distance(dw, dw2), 2e-4);
+}
+
+TEST_P(KernelsTest, rope_in_both_orders_and_partial_widths) {
+  const Tensor x = random({23, 3, 16}), positions = at::randint(0, 500, {23}, at::kLong), frequencies = at::rand({6});
+  for (bool interleaved : {false, true}) {
+    const Tensor y = rope(x, positions, frequencies, interleaved, 1);
+    EXPECT_LE(distance(y, reference::rope(x, positions, frequencies, interleaved, 1)), bound());
+    EXPECT_LE(distance(rope(y, positions, frequencies, interleaved, -1), x), bound());
+  }
+}
+
+TEST_P(KernelsTest, swiglu_and_its_gradients) {
+  const Tensor gate = random({19, 40}) * 4, up = random({19, 40}), dy = random({19, 40});
+  EXPECT_LE(distance(swiglu(gate, up), reference::swiglu(gate, up)), 4 * bound());
+  const auto [dgate, dup] = swiglu_backward(dy, gate, up);
+  const auto [dgate2, dup2] = reference::swiglu_backward(dy, gate, up);
+  EXPECT_LE(distance(dgate, dgate2), 4 * bound());
+  EXPECT_LE(distance(dup, dup2), 4 * bound());
+}
+
+TEST_P(KernelsTest, attention_forward_and_backward_for_grouped_heads) {
+  for (int64_t width : {16, 20, 32, 64, 128}) {
+    const Tensor offsets = offsets_of({1, 7, 30, 2}), q = random({40, 6, width}), k = random({40, 2, width}), v = random({40, 2, width});
+    const double scale = 1 / std::sqrt(double(width));
+    const auto [z, lse] = attention(q, k, v, offsets, scale);
+    const auto [z2, lse2] = reference::attention(q, k, v, offsets, scale);
+    EXPECT_LE(distance(z, z2), bound()) << width;
+    EXPECT_LE(distance(lse, lse2), 2e-5) << width;
+    const Tensor dz = random({40, 6, width});
+    const auto [dq, dk, dv] = attention_backward(dz, q, k, v, z, lse, offsets, scale);
+    const auto [dq2, dk2, dv2] = reference::attention_backward(dz, q, k, v, z, lse, offsets, scale);
+    EXPECT_LE(distance(dq, dq2), 4 * bound()) << width;
+    EXPECT_LE(distance(dk, dk2), 8 * bound()) << width;
+    EXPECT_LE(distance(dv, dv2), 8 * bound()) << width;
+  }
+}
+
+TEST_P(KernelsTest, a_sequence_gives_the_same_bits_alone_in_a_batch_and_on_any_thread_count) {
+  const Tensor q = random({40, 4, 32}), k = random({40, 4, 32}), v = random({40, 4, 32}), offsets = offsets_of({11, 29});
+  const Tensor together = std::get<0>(attention(q, k, v, offsets, 0.2));
+  at::set_num_threads(1);
+  const auto part = [](const Tensor& x) { return x.narrow(0, 11, 29).contiguous(); };
+  const Tensor alone = std::get<0>(attention(part(q), part(k), part(v), offsets_of({29}), 0.2));
+  EXPECT_TRUE(at::equal(part(together), alone));
+}
+
+TEST_P(KernelsTest, paged_attention_is_packed_attention) {
+  const Tensor q = random({40, 4, 32}), k = at::randn({40, 2, 32}), v = at::randn({40, 2, 32}), offsets = offsets_of({40});
+  Tensor k_pool = at::zeros({5, 2, 16, 32}), v_pool = at::zeros({5, 2, 16, 32});
+  const std::vector<int32_t> blocks{4, 0, 2};
+  for (int64_t t = 0; t < 40; ++t) {
+    k_pool[blocks[size_t(t / 16)]].select(1, t % 16).copy_(k[t]);
+    v_pool[blocks[size_t(t / 16)]].select(1, t % 16).copy_(v[t]);
+  }
+  const Tensor table = at::tensor(at::ArrayRef<int32_t>(blocks), at::kInt).unsqueeze(0), lengths = at::full({1}, 40, at::kLong);
+  const Tensor paged = attention_paged(q, k_pool, v_pool, table, lengths, offsets, 0.2);
+  EXPECT_LE(distance(paged, reference::attention_paged(q, k_pool, v_pool, table, lengths, offsets, 0.2)), bound());
+  if (GetParam() == at::kFloat) EXPECT_TRUE(at::equal(paged, std::get<0>(attention(q, k, v, offsets, 0.2))));
+}
+
+TEST_P(KernelsTest, cross_entropy_leaves_its_gradient_in_the_logits) {
+  const Tensor logits = random({9, 100}), targets = at::randint(0, 100, {9}, at::kLong), weights = at::rand({9});
+  Tensor ours = logits.clone(), theirs = logits.clone();
+  const auto [loss, hit] = cross_entropy_(ours, targets, weights);
+  const auto [loss2, hit2] = reference::cross_entropy_(theirs, targets, weights);
+  EXPECT_LE(distance(loss, loss2), 2e-5);
+  EXPECT_LE(distance(ours, theirs), bound());
+  EXPECT_TRUE(at::equal(hit, hit2));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, KernelsTest, testing::Values(at::kFloat, at::kBFloat16), [](const auto& info) { return std::string(info.param == at::kFloat ? "f32" : "bf16"); });
+
+TEST(WidenTest, every_stored_type_widens_to_the_scalar_reference) {
+  const Tensor x = at::randn({6, 64});
+  EXPECT_TRUE(at::equal(widen(x.to(at::kHalf), 64, 1, 5, at::kFloat), x.to(at::kHalf).to(at::kFloat).narrow(0, 1, 4)));
+  EXPECT_TRUE(at::equal(widen(x.to(at::kBFloat16), 64, 0, 6, at::kFloat), x.to(at::kBFloat16).to(at::kFloat)));
+  Tensor blocks = at::empty({6, 68}, at::kByte), expected = at::empty({6, 64});
+  quant::q8_0_quantize(x.data_ptr<float>(), blocks.data_ptr<uint8_t>(), x.numel());
+  quant::q8_0_dequantize(blocks.data_ptr<uint8_t>(), expected.data_ptr<float>(), x.numel());
+  EXPECT_TRUE(at::equal(widen(blocks, 64, 0, 6, at::kFloat), expected));
+  EXPECT_LE(distance(expected, x), 0.02);
+}
+
+}  // namespace
+}  // namespace ken::kernels
