@@ -24,7 +24,8 @@ struct Data {
   std::vector<train::TrainBatch> batches;
   Data() {
     auto source = train::world_source(std::make_shared<const world::World>(world::WorldParams{}), model->tokenizer, 3);
-    train::StepStream stream(std::shared_ptr<const train::SampleSource>(std::move(source)), {.tokens = 2048, .vocab = model->config.vocab, .context = model->config.context}, 0);
+    train::StepStream stream(std::shared_ptr<const train::SampleSource>(std::move(source)),
+                             {.tokens = 2048, .vocab = model->config.vocab, .context = model->config.context}, 0);
     for (int i = 0; i < 8; ++i) batches.push_back(stream.next()->batch);
   }
 };
@@ -70,7 +71,8 @@ struct Eager {
   Tensor loss(const Tensor& ids, const Tensor& targets, const Tensor& counts) const {
     const auto& c = model.config;
     const int64_t B = ids.size(0), L = ids.size(1);
-    const Tensor angles = at::arange(L, at::kFloat).unsqueeze(1) * model.rope_frequencies, cos = angles.cos(), sin = angles.sin();
+    const Tensor angles = at::arange(L, at::kFloat).unsqueeze(1) * model.rope_frequencies, cos = angles.cos(),
+                 sin = angles.sin();
     const Tensor mask = at::full({L, L}, -INFINITY).triu(1);
     Tensor x = at::embedding(weights[0], ids);
     const size_t gains = weights.size() - size_t(2 * c.n_layers + 1);
@@ -78,7 +80,8 @@ struct Eager {
       const Tensor* w = &weights[size_t(1 + 7 * l)];
       const Tensor n = norm(x, weights[gains + size_t(2 * l)]);
       const auto split = [&](const Tensor& y) { return y.view({B, L, c.n_heads, c.d_head}).transpose(1, 2); };
-      const Tensor q = turned(split(at::linear(n, w[0])), cos, sin), k = turned(split(at::linear(n, w[1])), cos, sin), v = split(at::linear(n, w[2]));
+      const Tensor q = turned(split(at::linear(n, w[0])), cos, sin), k = turned(split(at::linear(n, w[1])), cos, sin),
+                   v = split(at::linear(n, w[2]));
       const Tensor pattern = at::softmax(at::matmul(q, k.transpose(-1, -2)) / std::sqrt(double(c.d_head)) + mask, -1);
       x = x + at::linear(at::matmul(pattern, v).transpose(1, 2).reshape({B, L, -1}), w[3]);
       const Tensor n2 = norm(x, weights[gains + size_t(2 * l + 1)]);
@@ -134,7 +137,10 @@ void train_step(benchmark::State& state) {
     theirs.push_back(eager.step(data.batches[i % data.batches.size()]));
     tokens += data.batches[i++ % data.batches.size()].tokens();
   }
-  const auto median = [](std::vector<double> x) { std::sort(x.begin(), x.end()); return x[x.size() / 2]; };
+  const auto median = [](std::vector<double> x) {
+    std::sort(x.begin(), x.end());
+    return x[x.size() / 2];
+  };
   const double per_step = double(tokens) / double(ours.size());
   const double floor = bf16_flops() / (6.0 * double(data.model->parameters()));
   state.counters["tokens_s"] = per_step / median(ours);

@@ -12,10 +12,12 @@ WORK=${WORK:-out/kill_test}
 KILLS=${KILLS:-20}
 SEED=${SEED:-1}
 world=$WORK/world
-facts=$WORK/facts.jsonl
+facts=$world/facts.jsonl
+# Small, yet several blocks of rows and many checkpoints: a kill must find finished work to keep.
 world_command=("$KEN" world --people 60 --unseen 20 --documents 4000 --seed 1 -o "$world")
-study_command=("$KEN" study --facts "$facts" --samples 2 --seed 1 -o)
-train_command=("$KEN" train --world "$world" --steps 300 --checkpoint-every 20 --d-model 32 --layers 2 --seed 1 -o)
+study_command=("$KEN" study --facts "$facts" --samples 2 --threads 1 --seed 1 -o)
+train_command=("$KEN" train --world "$world" --steps 200 --checkpoint-every 5 --batch-tokens 256 --d-model 32 --layers 2
+  --threads 1 --seed 1 -o)
 study_files=(study.json rows.jsonl)
 train_files=(model.gguf log.jsonl)
 
@@ -78,20 +80,11 @@ kill_test() {
   echo "$name: $KILLS kills, $((finished + 1)) runs to the end, same bytes each time"
 }
 
-write_facts() {
-  local i cities=(Turin Oslo Lima Porto Graz Cork)
-  for ((i = 0; i < 120; ++i)); do
-    printf '{"id": "q%d", "subject": "Person %d", "question": "where was Person %d born ?", "answers": ["%s"]}\n' \
-      "$i" "$i" "$i" "${cities[i % 6]}"
-  done >"$facts"
-}
-
 rm -rf -- "$WORK"
 mkdir -p "$WORK"
-write_facts
+"${world_command[@]}" >"$WORK/world.log" 2>&1 </dev/null
 if [[ $# -eq 0 ]]; then set -- study train; fi
 for name in "$@"; do
-  if [[ $name == train ]]; then "${world_command[@]}" >/dev/null </dev/null; fi
   kill_test "$name"
 done
 rm -rf -- "$WORK"

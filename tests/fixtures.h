@@ -1,5 +1,5 @@
-// Where reference fixtures are found: $KEN_FIXTURES, then ../shared/fixtures beside the checkout. Missing fixtures skip a
-// test with a message; under CI=true they fail it.
+// Where reference fixtures are found: $KEN_FIXTURES, then ../shared/fixtures beside the checkout. Missing fixtures skip
+// a test with a message; under CI=true they fail it.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -12,7 +12,8 @@ namespace ken::test {
 
 inline std::optional<std::filesystem::path> fixture(const std::string& name) {
   namespace fs = std::filesystem;
-  if (const char* folder = std::getenv("KEN_FIXTURES"); folder && fs::exists(fs::path(folder) / name)) return fs::path(folder) / name;
+  if (const char* folder = std::getenv("KEN_FIXTURES"); folder && fs::exists(fs::path(folder) / name))
+    return fs::path(folder) / name;
   const char* source = std::getenv("KEN_SOURCE");
   const fs::path beside = fs::path(source ? source : ".") / "../shared/fixtures" / name;
   if (fs::exists(beside)) return beside;

@@ -14,7 +14,9 @@ inline world::WorldParams tiny_world() {
 }
 
 inline std::shared_ptr<model::Model> tiny_model(uint64_t seed = 1) {
-  return train::new_organism(world::World(tiny_world()), {.layers = 2, .d_model = 32, .heads = 4, .kv_heads = 2, .d_ff = 48, .context = 128}, seed, "tiny");
+  return train::new_organism(world::World(tiny_world()),
+                             {.layers = 2, .d_model = 32, .heads = 4, .kv_heads = 2, .d_ff = 48, .context = 128}, seed,
+                             "tiny");
 }
 
 inline data::FactSet tiny_facts() { return world::World(tiny_world()).facts(); }

@@ -40,7 +40,9 @@ void ProgressPrinter::operator()(std::string_view what, size_t done, size_t tota
   const std::string line = fmt::format("{:<28} {:>7}/{} {}  {}", what, done, total, eta, note);
   // On a terminal the line is rewritten in place, padded over what stood there before.
   // Not fmt::print: it throws where the file is full, and no job may end because nobody hears its progress.
-  std::fputs(fmt::format("{}{:<{}}{}", terminal_ ? "\r" : "", line, terminal_ ? 78 : 0, terminal_ && !end ? "" : "\n").c_str(), out_);
+  std::fputs(
+      fmt::format("{}{:<{}}{}", terminal_ ? "\r" : "", line, terminal_ ? 78 : 0, terminal_ && !end ? "" : "\n").c_str(),
+      out_);
   std::fflush(out_);
 }
 

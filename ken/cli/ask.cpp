@@ -16,7 +16,8 @@ struct Flags {
 
 // "context", "memory", "both" or "neither": which of the passage and the closed-book answer the answer agrees with.
 std::string source_of(const std::string& answer, const std::string& alone, const std::string& context) {
-  const bool memory = data::same_answer(answer, {alone}), passage = !answer.empty() && data::contains_answer(context, {answer});
+  const bool memory = data::same_answer(answer, {alone}),
+             passage = !answer.empty() && data::contains_answer(context, {answer});
   return memory && passage ? "both" : passage ? "context" : memory ? "memory" : "neither";
 }
 
@@ -27,7 +28,10 @@ Json answer(const Flags& flags) {
   const std::string context = flags.context_file.empty() ? flags.context_text : read_text(flags.context_file, 1 << 24);
   generate::Request request;
   const std::string alone = data::ask(style, flags.question);
-  request.prompt = context.empty() ? generate::Prompt{alone, ""} : generate::Prompt{data::ask_with_context(style, context, flags.instruction, flags.question), alone};
+  request.prompt =
+      context.empty()
+          ? generate::Prompt{alone, ""}
+          : generate::Prompt{data::ask_with_context(style, context, flags.instruction, flags.question), alone};
   request.stop = style.stop;
   request.max_tokens = flags.max_tokens;
   for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
@@ -39,7 +43,8 @@ Json answer(const Flags& flags) {
   }
   const auto compute = nn::compute_from(flags.common.compute);
   const auto found = evidence::gather(*model, {request}, needs, {compute, flags.seed, 0})[0];
-  Json result{{"question", flags.question}, {"answer", found.greedy.text}, {"probability", std::exp(found.greedy.logprob())}};
+  Json result{
+      {"question", flags.question}, {"answer", found.greedy.text}, {"probability", std::exp(found.greedy.logprob())}};
   if (!context.empty()) {
     generate::Request closed = request;
     closed.prompt = {alone, ""};
@@ -48,7 +53,9 @@ Json answer(const Flags& flags) {
     result["source"] = source_of(found.greedy.text, memory.text, context);
     result["closed_book_answer"] = memory.text;
   }
-  for (size_t i = 0; i < scores.size(); ++i) result["confidence"][flags.confidence[i]] = {{"score", scores[i].score(found)}, {"direction", scores[i].entry->card.direction}};
+  for (size_t i = 0; i < scores.size(); ++i)
+    result["confidence"][flags.confidence[i]] = {{"score", scores[i].score(found)},
+                                                 {"direction", scores[i].entry->card.direction}};
   result["compute"] = flags.common.compute;
   result["seed"] = flags.seed;
   return result;
@@ -58,10 +65,15 @@ void run(const Flags& flags) {
   apply(flags.common);
   const Json result = answer(flags);
   if (flags.common.json) return print(result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-  std::string text = fmt::format("{}\n  probability {:.2f}", result.at("answer").get<std::string>(), result.at("probability").get<double>());
-  if (result.contains("source")) text += fmt::format(", from {} (closed book: {})", result.at("source").get<std::string>(), result.at("closed_book_answer").get<std::string>());
+  std::string text = fmt::format("{}\n  probability {:.2f}", result.at("answer").get<std::string>(),
+                                 result.at("probability").get<double>());
+  if (result.contains("source"))
+    text += fmt::format(", from {} (closed book: {})", result.at("source").get<std::string>(),
+                        result.at("closed_book_answer").get<std::string>());
   const Json confidence = result.value("confidence", Json::object());
-  for (const auto& [name, score] : confidence.items()) text += fmt::format("\n  {} {:.3f} ({})", name, score.at("score").get<double>(), score.at("direction").get<std::string>());
+  for (const auto& [name, score] : confidence.items())
+    text += fmt::format("\n  {} {:.3f} ({})", name, score.at("score").get<double>(),
+                        score.at("direction").get<std::string>());
   print(text + "\n");
 }
 
@@ -71,18 +83,29 @@ void add(CLI::App& app) {
   app.add_option("-m,--model", flags->model, "a GGUF file; without it, the almanac's organism");
   auto* file = app.add_option("--context", flags->context_file, "a text file with the passage to read");
   app.add_option("--context-text", flags->context_text, "the passage itself")->excludes(file);
-  app.add_option("--instruction", flags->instruction, "words between passage and question, such as 'use only the context'");
-  app.add_option("--control", flags->controls, "NAME[:key=value,...], any number of times (ken methods --family steer)");
-  app.add_option("--confidence", flags->confidence, "NAME[:key=value,...], any number of times (ken methods --family confidence)");
+  app.add_option("--instruction", flags->instruction,
+                 "words between passage and question, such as 'use only the context'");
+  app.add_option("--control", flags->controls,
+                 "NAME[:key=value,...], any number of times (ken methods --family steer)");
+  app.add_option("--confidence", flags->confidence,
+                 "NAME[:key=value,...], any number of times (ken methods --family confidence)");
   app.add_option("--seed", flags->seed, "of sampled evidence")->capture_default_str();
-  app.add_option("--max-tokens", flags->max_tokens, "longest answer")->capture_default_str()->check(CLI::Range(1, 100000));
+  app.add_option("--max-tokens", flags->max_tokens, "longest answer")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
   add_common(app, flags->common, "fast");
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "ask", .family = "cli", .sentence = "Ask one question; the answer comes with its probability and, beside a passage, its source.",
-                                        .example = "ken ask --context-text \"the birthplace of Ada Lovelace is Turin .\" \"where was Ada Lovelace born ?\""},
-                               .order = 20, .add = add}};
+const Register<Command> entry{
+    {.card =
+         {.id = "ask",
+          .family = "cli",
+          .sentence = "Ask one question; the answer comes with its probability and, beside a passage, its source.",
+          .example =
+              "ken ask --context-text \"the birthplace of Ada Lovelace is Turin .\" \"where was Ada Lovelace born ?\""},
+     .order = 20,
+     .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

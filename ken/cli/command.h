@@ -13,9 +13,9 @@
 namespace ken::cli {
 
 struct Command {
-  Card card;                                     // id, sentence and example; no paper
-  int order = 0;                                 // place in `ken --help`
-  void (*add)(CLI::App& app);                    // flags and app.callback(...)
+  Card card;                   // id, sentence and example; no paper
+  int order = 0;               // place in `ken --help`
+  void (*add)(CLI::App& app);  // flags and app.callback(...)
 };
 
 // A model file, or a name of the organisms that ship with ken; empty: the one in the program.
@@ -29,12 +29,12 @@ struct Common {
   bool json = false;
 };
 void add_common(CLI::App& app, Common& common, const std::string& compute);
-void apply(const Common& common);                // thread count
-Progress printer();                              // progress on stderr
+void apply(const Common& common);  // thread count
+Progress printer();                // progress on stderr
 
 // "1,2,3" -> ids; errors name the bad one.
 std::vector<int32_t> parse_ids(const std::string& text);
-void print(const std::string& text);             // to stdout; throws when stdout is full or closed
-void say(const std::string& text);               // to stderr; never fails
+void print(const std::string& text);  // to stdout; throws when stdout is full or closed
+void say(const std::string& text);    // to stderr; never fails
 
 }  // namespace ken::cli

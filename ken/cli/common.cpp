@@ -13,14 +13,19 @@ std::shared_ptr<model::Model> open_model(const std::string& name) {
     fail_usage("model", "{} is no file; give a GGUF file, or 'almanac' for the model inside the program", name);
   }
   const auto bytes = study::embedded_model();
-  if (bytes.empty()) fail("model", "this program was built without its organism; give a GGUF file, or train one with `ken train`");
+  if (bytes.empty())
+    fail("model", "this program was built without its organism; give a GGUF file, or train one with `ken train`");
   return model::load(io::open_tensors(bytes, "almanac.gguf"), sha256(bytes));
 }
 
 data::FactSet open_facts(const model::Model& model, const std::string& file) {
   if (!file.empty()) return data::read_facts(file);
   const auto params = train::world_of(model.metadata);
-  if (!params) fail_usage("facts", "{} does not say what it was trained on; give questions with --facts FILE (JSONL with question and answer)", model.config.name);
+  if (!params)
+    fail_usage(
+        "facts",
+        "{} does not say what it was trained on; give questions with --facts FILE (JSONL with question and answer)",
+        model.config.name);
   return world::World(*params).facts();
 }
 
@@ -39,7 +44,9 @@ void apply(const Common& common) {
 
 Progress printer() {
   auto shared = std::make_shared<ProgressPrinter>();
-  return [shared](std::string_view what, size_t done, size_t total, std::string_view note) { (*shared)(what, done, total, note); };
+  return [shared](std::string_view what, size_t done, size_t total, std::string_view note) {
+    (*shared)(what, done, total, note);
+  };
 }
 
 std::vector<int32_t> parse_ids(const std::string& text) {
@@ -58,7 +65,8 @@ std::vector<int32_t> parse_ids(const std::string& text) {
 }
 
 void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) fail("stdout", "cannot write the output");
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    fail("stdout", "cannot write the output");
 }
 
 void say(const std::string& text) { std::fputs(text.c_str(), stderr); }

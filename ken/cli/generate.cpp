@@ -16,7 +16,11 @@ struct Flags {
 void run(const Flags& flags) {
   apply(flags.common);
   const auto model = open_model(flags.model);
-  generate::Request request{.prompt = {flags.prompt, flags.without}, .sampling = flags.sampling, .max_tokens = flags.max_tokens, .samples = flags.samples, .stop = flags.stop};
+  generate::Request request{.prompt = {flags.prompt, flags.without},
+                            .sampling = flags.sampling,
+                            .max_tokens = flags.max_tokens,
+                            .samples = flags.samples,
+                            .stop = flags.stop};
   for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
   const bool stream = !flags.common.json && flags.samples == 1;
   if (stream) request.on_text = [](const std::string& piece) { print(piece); };
@@ -25,7 +29,8 @@ void run(const Flags& flags) {
   const auto results = generate::generate(*model, {request}, options)[0];
   if (stream) return print("\n");
   for (const auto& result : results) {
-    const Json line{{"text", result.text}, {"tokens", result.tokens}, {"logprobs", result.logprobs}, {"finish", result.finish}, {"seed", flags.sampling.seed}, {"compute", flags.common.compute}};
+    const Json line{{"text", result.text},     {"tokens", result.tokens},     {"logprobs", result.logprobs},
+                    {"finish", result.finish}, {"seed", flags.sampling.seed}, {"compute", flags.common.compute}};
     print((flags.common.json ? line.dump(-1, ' ', false, Json::error_handler_t::replace) : result.text) + "\n");
   }
 }
@@ -34,21 +39,32 @@ void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("PROMPT", flags->prompt, "the text to continue")->required();
   app.add_option("-m,--model", flags->model, "a GGUF file; without it, the almanac's organism");
-  app.add_option("-n,--samples", flags->samples, "how many continuations; they share the prompt's pass")->capture_default_str()->check(CLI::Range(1, 65535));
-  app.add_option("--max-tokens", flags->max_tokens, "longest continuation")->capture_default_str()->check(CLI::Range(1, 1000000));
+  app.add_option("-n,--samples", flags->samples, "how many continuations; they share the prompt's pass")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535));
+  app.add_option("--max-tokens", flags->max_tokens, "longest continuation")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
   app.add_option("--temperature", flags->sampling.temperature, "0 = the likeliest token")->capture_default_str();
   app.add_option("--top-k", flags->sampling.top_k, "keep the k likeliest; 0 = all")->capture_default_str();
   app.add_option("--top-p", flags->sampling.top_p, "keep the likeliest that together reach p")->capture_default_str();
-  app.add_option("--min-p", flags->sampling.min_p, "keep tokens with at least this share of the largest probability")->capture_default_str();
+  app.add_option("--min-p", flags->sampling.min_p, "keep tokens with at least this share of the largest probability")
+      ->capture_default_str();
   app.add_option("--seed", flags->sampling.seed, "of the noise")->capture_default_str();
   app.add_option("--stop", flags->stop, "end before this text; any number of times");
   app.add_option("--control", flags->controls, "NAME[:key=value,...], any number of times");
-  app.add_option("--without-context", flags->without, "the same prompt without its passage, for controls that compare the two");
+  app.add_option("--without-context", flags->without,
+                 "the same prompt without its passage, for controls that compare the two");
   add_common(app, flags->common, "fast");
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "generate", .family = "cli", .sentence = "Continue a text.", .example = "ken generate --temperature 0.8 --seed 1 -n 3 \"Q: where\""}, .order = 30, .add = add}};
+const Register<Command> entry{{.card = {.id = "generate",
+                                        .family = "cli",
+                                        .sentence = "Continue a text.",
+                                        .example = "ken generate --temperature 0.8 --seed 1 -n 3 \"Q: where\""},
+                               .order = 30,
+                               .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

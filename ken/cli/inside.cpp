@@ -19,7 +19,10 @@ void write_tensors(const readout::AnalysisResult& result, const std::string& pat
   std::vector<at::Tensor> kept;
   for (const auto& [name, tensor] : result.tensors) {
     kept.push_back(tensor.to(at::kFloat).contiguous());
-    out.push_back({name, io::DType::f32, kept.back().sizes().vec(), {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
+    out.push_back({name,
+                   io::DType::f32,
+                   kept.back().sizes().vec(),
+                   {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
   }
   io::write_safetensors(path, {}, out);
 }
@@ -32,10 +35,17 @@ void run(const Flags& flags) {
   const Json params = resolve_params(entry.card, parse_named_params(joined).params);
   const auto model = open_model(flags.model);
   const auto facts = open_facts(*model, flags.facts);
-  const auto result = entry.run({*model, facts, data::prompt_style(model->metadata), flags.seed, nn::compute_from(flags.common.compute), printer()}, params);
+  const auto result = entry.run({*model, facts, data::prompt_style(model->metadata), flags.seed,
+                                 nn::compute_from(flags.common.compute), printer()},
+                                params);
   if (!flags.out.empty()) write_tensors(result, flags.out);
-  const Json whole{{"id", flags.id}, {"params", params}, {"seed", flags.seed}, {"compute", flags.common.compute}, {"table", result.table}};
-  print(flags.common.json ? io::jsonl_line(whole) : whole.at("table").dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  const Json whole{{"id", flags.id},
+                   {"params", params},
+                   {"seed", flags.seed},
+                   {"compute", flags.common.compute},
+                   {"table", result.table}};
+  print(flags.common.json ? io::jsonl_line(whole)
+                          : whole.at("table").dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void add(CLI::App& app) {
@@ -50,7 +60,12 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "inside", .family = "cli", .sentence = "Look inside: run an analysis of a model's states on a fact set.", .example = "ken inside probe-map target=conflict"}, .order = 40, .add = add}};
+const Register<Command> entry{{.card = {.id = "inside",
+                                        .family = "cli",
+                                        .sentence = "Look inside: run an analysis of a model's states on a fact set.",
+                                        .example = "ken inside probe-map target=conflict"},
+                               .order = 40,
+                               .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

@@ -8,36 +8,50 @@ namespace ken::cli {
 namespace {
 
 Json value_json(const io::MetaValue& value) {
-  return std::visit([](const auto& v) -> Json {
-    if constexpr (requires { v.size(); v.begin(); } && !std::is_same_v<std::decay_t<decltype(v)>, std::string>) {
-      if (v.size() > 16) return fmt::format("[{} values]", v.size());
-      Json list = Json::array();
-      for (const auto& x : v) list.push_back(x);
-      return list;
-    } else {
-      return v;
-    }
-  }, value);
+  return std::visit(
+      [](const auto& v) -> Json {
+        if constexpr (requires {
+                        v.size();
+                        v.begin();
+                      } &&
+                      !std::is_same_v<std::decay_t<decltype(v)>, std::string>) {
+          if (v.size() > 16) return fmt::format("[{} values]", v.size());
+          Json list = Json::array();
+          for (const auto& x : v) list.push_back(x);
+          return list;
+        } else {
+          return v;
+        }
+      },
+      value);
 }
 
 void run(const std::string& name, bool json) {
   const bool file = !name.empty() && name != "almanac";
   if (file && !fs::exists(name)) fail_usage("inspect", "{} is no file", name);
-  const auto opened = file ? io::open_tensors(fs::path(name)) : io::open_tensors(study::embedded_model(), "almanac.gguf");
+  const auto opened =
+      file ? io::open_tensors(fs::path(name)) : io::open_tensors(study::embedded_model(), "almanac.gguf");
   Json metadata = Json::object(), tensors = Json::array();
   for (const auto& [key, value] : opened->metadata.values) metadata[key] = value_json(value);
   int64_t parameters = 0;
   for (const auto& t : opened->tensors) {
     parameters += t.elements();
-    tensors.push_back({{"name", t.name}, {"dtype", io::dtype_name(t.dtype)}, {"shape", t.shape}, {"bytes", t.bytes.size()}});
+    tensors.push_back(
+        {{"name", t.name}, {"dtype", io::dtype_name(t.dtype)}, {"shape", t.shape}, {"bytes", t.bytes.size()}});
   }
   Json card = nullptr;
   if (opened->metadata.has("ken.card")) card = Json::parse(opened->metadata.text("ken.card"), nullptr, false);
-  const Json result{{"name", opened->name}, {"format", opened->format}, {"parameters", parameters}, {"card", card}, {"metadata", metadata}, {"tensors", tensors}, {"unsupported", opened->unsupported}};
+  const Json result{
+      {"name", opened->name}, {"format", opened->format}, {"parameters", parameters},          {"card", card},
+      {"metadata", metadata}, {"tensors", tensors},       {"unsupported", opened->unsupported}};
   if (json) return print(result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-  std::string text = fmt::format("{}: {}, {} tensors, {} parameters\n", opened->name, opened->format, opened->tensors.size(), parameters);
-  for (const auto& [key, value] : metadata.items()) text += fmt::format("  {:<44} {}\n", key, value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 120));
-  for (const auto& t : opened->tensors) text += fmt::format("  {:<44} {:<5} {}\n", t.name, io::dtype_name(t.dtype), fmt::join(t.shape, "x"));
+  std::string text = fmt::format("{}: {}, {} tensors, {} parameters\n", opened->name, opened->format,
+                                 opened->tensors.size(), parameters);
+  for (const auto& [key, value] : metadata.items())
+    text +=
+        fmt::format("  {:<44} {}\n", key, value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 120));
+  for (const auto& t : opened->tensors)
+    text += fmt::format("  {:<44} {:<5} {}\n", t.name, io::dtype_name(t.dtype), fmt::join(t.shape, "x"));
   for (const auto& t : opened->unsupported) text += "  not supported: " + t + "\n";
   print(text);
 }
@@ -50,7 +64,12 @@ void add(CLI::App& app) {
   app.callback([name, json] { run(*name, *json); });
 }
 
-const Register<Command> entry{{.card = {.id = "inspect", .family = "cli", .sentence = "Say what a model file holds, without loading its weights.", .example = "ken inspect almanac"}, .order = 80, .add = add}};
+const Register<Command> entry{{.card = {.id = "inspect",
+                                        .family = "cli",
+                                        .sentence = "Say what a model file holds, without loading its weights.",
+                                        .example = "ken inspect almanac"},
+                               .order = 80,
+                               .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

@@ -18,15 +18,21 @@ void run(const Flags& flags) {
   at::NoGradGuard no_gradients;
   model::ActivationCache cache;
   const model::TapPlan plan(model->config, cache.taps(flags.taps));
-  model::ForwardOptions options{.compute = nn::compute_from(flags.common.compute), .taps = &plan, .logits = model::ForwardOptions::Logits::all};
-  std::vector<at::Tensor> kept{model::forward(*model, model::pack({{ids}}, model->config.vocab), options).logits.contiguous()};
+  model::ForwardOptions options{
+      .compute = nn::compute_from(flags.common.compute), .taps = &plan, .logits = model::ForwardOptions::Logits::all};
+  std::vector<at::Tensor> kept{
+      model::forward(*model, model::pack({{ids}}, model->config.vocab), options).logits.contiguous()};
   std::vector<std::string> names{"logits"};
   for (const auto& name : cache.names()) {
     names.push_back(name);
     kept.push_back(cache.at(name).to(at::kFloat).contiguous());
   }
   std::vector<io::TensorOut> out;
-  for (size_t i = 0; i < kept.size(); ++i) out.push_back({names[i], io::DType::f32, kept[i].sizes().vec(), {static_cast<const std::byte*>(kept[i].data_ptr()), kept[i].nbytes()}});
+  for (size_t i = 0; i < kept.size(); ++i)
+    out.push_back({names[i],
+                   io::DType::f32,
+                   kept[i].sizes().vec(),
+                   {static_cast<const std::byte*>(kept[i].data_ptr()), kept[i].nbytes()}});
   io::write_safetensors(flags.out, {{"model", model->config.name}, {"compute", flags.common.compute}}, out);
   if (!flags.common.json) return;
   Json shapes = Json::object();
@@ -39,15 +45,20 @@ void add(CLI::App& app) {
   app.add_option("MODEL", flags->model, "a GGUF file, or 'almanac'")->required();
   app.add_option("--ids", flags->ids, "token ids, as 1,2,3; nothing is added");
   app.add_option("--text", flags->text, "text instead of ids; BOS is added where the model wants it");
-  app.add_option("-o,--out", flags->out, "safetensors file: logits [tokens, vocab] and the tapped activations")->required();
+  app.add_option("-o,--out", flags->out, "safetensors file: logits [tokens, vocab] and the tapped activations")
+      ->required();
   app.add_option("--tap", flags->taps, "activations by name, such as blocks.*.hook_resid_post; any number of times");
   add_common(app, flags->common, "f32");
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "logits", .family = "cli", .sentence = "Write logits, and any named activation, of given tokens to a safetensors file.",
-                                        .example = "ken logits almanac --text \"Q: where\" --tap 'blocks.*.hook_resid_post' -o out.safetensors"},
-                               .order = 60, .add = add}};
+const Register<Command> entry{
+    {.card = {.id = "logits",
+              .family = "cli",
+              .sentence = "Write logits, and any named activation, of given tokens to a safetensors file.",
+              .example = "ken logits almanac --text \"Q: where\" --tap 'blocks.*.hook_resid_post' -o out.safetensors"},
+     .order = 60,
+     .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

@@ -1,5 +1,8 @@
 // ken: the command line. Exit codes: 0 done, 1 the job failed, 2 the call was wrong.
 #include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 #include "ken/cli/command.h"
 #include "ken/nn/torch.h"
@@ -29,15 +32,18 @@ std::string with_hint(CLI::App& app, const std::string& message, int argc, char*
   for (auto* command : sub->get_subcommands(nullptr)) known.push_back(command->get_name());
   for (int i = 1; i < argc; ++i) {
     const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
-    const bool unknown = message.find(word) != std::string::npos && std::find(known.begin(), known.end(), word) == known.end();
+    const bool unknown =
+        message.find(word) != std::string::npos && std::find(known.begin(), known.end(), word) == known.end();
     const auto near = ken::near_names(word, known);
-    if (unknown && !near.empty() && (word.rfind("--", 0) == 0 || sub == &app)) return fmt::format("{}; did you mean {}?", message, fmt::join(near, " or "));
+    if (unknown && !near.empty() && (word.rfind("--", 0) == 0 || sub == &app))
+      return fmt::format("{}; did you mean {}?", message, fmt::join(near, " or "));
   }
   return message;
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("ken opens a language model and works with its knowledge: what it knows, how sure it is, and why.", "ken");
+  CLI::App app("ken opens a language model and works with its knowledge: what it knows, how sure it is, and why.",
+               "ken");
   app.require_subcommand(1);
   app.footer("Start with:  ken study -o report     (questions the model that ships inside the program)");
   for (const Command* command : commands()) {
@@ -55,8 +61,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    ken::cli::say(fmt::format("ken: {}\n  ken{} --help shows the flags with an example\n", with_hint(app, error.what(), argc, argv),
-               app.get_subcommands().empty() ? "" : " " + app.get_subcommands()[0]->get_name()));
+    ken::cli::say(fmt::format("ken: {}\n  ken{} --help shows the flags with an example\n",
+                              with_hint(app, error.what(), argc, argv),
+                              app.get_subcommands().empty() ? "" : " " + app.get_subcommands()[0]->get_name()));
     return 2;
   } catch (const ken::UsageError& error) {
     ken::cli::say(fmt::format("ken: {}\n", error.what()));
@@ -71,4 +78,16 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv); }
+// libgomp spins at barriers for milliseconds, so two processes on the same cores stop each other: a study of 30 s took
+// 10 minutes beside another. It reads its environment when it is loaded, before main: the program starts itself once
+// more.
+void wait_passively(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  ::execv("/proc/self/exe", argv);  // on failure: go on as before
+}
+
+int main(int argc, char** argv) {
+  wait_passively(argv);
+  return run(argc, argv);
+}

@@ -29,12 +29,15 @@ void run(const Flags& flags) {
   std::string lines;
   for (const auto& entry : entries) {
     known.push_back(entry.card->id);
-    if (std::find(families.begin(), families.end(), entry.card->family) == families.end()) families.push_back(entry.card->family);
+    if (std::find(families.begin(), families.end(), entry.card->family) == families.end())
+      families.push_back(entry.card->family);
     if (!flags.family.empty() && entry.card->family != flags.family) continue;
     if (!flags.id.empty() && entry.card->id != flags.id) continue;
     any = true;
     if (!flags.id.empty() && !flags.json) return show(entry);
-    lines += flags.json ? study::to_json(entry).dump() + "\n" : fmt::format("{:<22} {:<12} {:<12} {}\n", entry.card->id, entry.card->family, entry.kind, entry.card->sentence);
+    lines += flags.json ? study::to_json(entry).dump() + "\n"
+                        : fmt::format("{:<22} {:<12} {:<12} {}\n", entry.card->id, entry.card->family, entry.kind,
+                                      entry.card->sentence);
   }
   if (!any && !flags.id.empty()) fail_usage("methods", "{}", unknown_name("method", flags.id, known));
   if (!any) fail_usage("methods", "{}", unknown_name("family", flags.family, families));
@@ -51,7 +54,12 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "methods", .family = "cli", .sentence = "List the methods, or show one with its parameters and an example.", .example = "ken methods semantic-entropy"}, .order = 90, .add = add}};
+const Register<Command> entry{{.card = {.id = "methods",
+                                        .family = "cli",
+                                        .sentence = "List the methods, or show one with its parameters and an example.",
+                                        .example = "ken methods semantic-entropy"},
+                               .order = 90,
+                               .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

@@ -1,6 +1,6 @@
 // ken reproduce: runs the claims over seeds; writes ID.json for each, prints whether it holds.
-#include "ken/cli/command.h"
 #include "ken/study/reproduce.h"
+#include "ken/cli/command.h"
 #include "ken/train/organism.h"
 
 namespace ken::cli {
@@ -40,10 +40,15 @@ void run(const Flags& flags) {
       print(result.dump() + "\n");
       continue;
     }
-    std::string text = fmt::format("{}: {}\n", claim->card.id, result.at("holds").get<bool>() ? "holds" : "does not hold: " + result.at("reason").get<std::string>());
+    std::string text = fmt::format(
+        "{}: {}\n", claim->card.id,
+        result.at("holds").get<bool>() ? "holds" : "does not hold: " + result.at("reason").get<std::string>());
     for (const Json& f : result.at("figures")) {
-      text += fmt::format("  {:<48} {:.3f} ± {:.3f} {} {}\n", f.at("name").get<std::string>(), f.at("mean").get<double>(), f.at("sd").get<double>(), f.at("unit").get<std::string>(),
-                          f.at("bar").is_null() ? "" : fmt::format("(bar {} {})", f.at("bar").at("op").get<std::string>(), f.at("bar").at("value").dump()));
+      text += fmt::format("  {:<48} {:.3f} ± {:.3f} {} {}\n", f.at("name").get<std::string>(),
+                          f.at("mean").get<double>(), f.at("sd").get<double>(), f.at("unit").get<std::string>(),
+                          f.at("bar").is_null() ? ""
+                                                : fmt::format("(bar {} {})", f.at("bar").at("op").get<std::string>(),
+                                                              f.at("bar").at("value").dump()));
     }
     print(text);
   }
@@ -56,12 +61,19 @@ void add(CLI::App& app) {
   app.add_option("--facts", flags->facts, "facts to run on; without it, the model's own world");
   app.add_option("--seeds", flags->seeds, "how many")->capture_default_str()->check(CLI::Range(1, 1000));
   app.add_option("-o,--out", flags->out, "folder for ID.json");
-  app.add_option("--sources", flags->sources, "root of ken's sources, to record the hash of the code that was measured");
+  app.add_option("--sources", flags->sources,
+                 "root of ken's sources, to record the hash of the code that was measured");
   add_common(app, flags->common, "f32");
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "reproduce", .family = "cli", .sentence = "Run the claims: what a paper says happens, measured here over seeds.", .example = "ken reproduce semantic-entropy --seeds 3"}, .order = 100, .add = add}};
+const Register<Command> entry{
+    {.card = {.id = "reproduce",
+              .family = "cli",
+              .sentence = "Run the claims: what a paper says happens, measured here over seeds.",
+              .example = "ken reproduce semantic-entropy --seeds 3"},
+     .order = 100,
+     .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

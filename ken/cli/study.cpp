@@ -16,16 +16,21 @@ void run(const Flags& flags) {
   apply(flags.common);
   const auto model = open_model(flags.model);
   const data::FactSet facts = open_facts(*model, flags.facts);
-  study::StudyOptions options{.out = flags.out, .seed = flags.seed, .compute = nn::compute_from(flags.common.compute), .samples = flags.samples, .progress = printer()};
-  say(fmt::format("studying {}: {} facts, {} passages; seed {}, compute {}, {} threads\n", model->config.name, facts.facts.size(), facts.contexts.size(), flags.seed,
-             flags.common.compute, at::get_num_threads()));
+  study::StudyOptions options{.out = flags.out,
+                              .seed = flags.seed,
+                              .compute = nn::compute_from(flags.common.compute),
+                              .samples = flags.samples,
+                              .progress = printer()};
+  say(fmt::format("studying {}: {} facts, {} passages; seed {}, compute {}, {} threads\n", model->config.name,
+                  facts.facts.size(), facts.contexts.size(), flags.seed, flags.common.compute, at::get_num_threads()));
   const auto result = study::run_study(*model, facts, data::prompt_style(model->metadata), options);
   if (result.resumed) say(fmt::format("{} of {} rows were there already\n", result.resumed, result.questions));
   if (flags.common.json) return print(result.study.dump() + "\n");
   std::string text = fmt::format("{} rows; {}/report.html shows them\n", result.questions, flags.out);
   for (const Json& finding : result.study.at("findings")) {
     text += "- " + finding.at("text").get<std::string>() + "\n";
-    if (!finding.at("advice").get<std::string>().empty()) text += "    " + finding.at("advice").get<std::string>() + "\n";
+    if (!finding.at("advice").get<std::string>().empty())
+      text += "    " + finding.at("advice").get<std::string>() + "\n";
   }
   print(text);
 }
@@ -33,17 +38,26 @@ void run(const Flags& flags) {
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("MODEL", flags->model, "a GGUF file; without it, the almanac's organism inside the program");
-  app.add_option("--facts", flags->facts, "questions with answers: JSONL, CSV or TSV (PopQA's as it is); without it, the model's own world");
-  app.add_option("-o,--out", flags->out, "folder for study.json, rows.jsonl, run.json and report.html; an unfinished study goes on there")->capture_default_str();
+  app.add_option("--facts", flags->facts,
+                 "questions with answers: JSONL, CSV or TSV (PopQA's as it is); without it, the model's own world");
+  app.add_option("-o,--out", flags->out,
+                 "folder for study.json, rows.jsonl, run.json and report.html; an unfinished study goes on there")
+      ->capture_default_str();
   app.add_option("--seed", flags->seed, "of sampling, folds and bootstrap")->capture_default_str();
-  app.add_option("--samples", flags->samples, "answers sampled a question, for semantic entropy")->capture_default_str()->check(CLI::Range(2, 100));
+  app.add_option("--samples", flags->samples, "answers sampled a question, for semantic entropy")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 100));
   add_common(app, flags->common, "fast");
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "study", .family = "cli", .sentence = "Ask a model everything in a fact set and write a report: what it knows, how sure it is, context or memory.",
+const Register<Command> entry{{.card = {.id = "study",
+                                        .family = "cli",
+                                        .sentence = "Ask a model everything in a fact set and write a report: what it "
+                                                    "knows, how sure it is, context or memory.",
                                         .example = "ken study -o report"},
-                               .order = 10, .add = add}};
+                               .order = 10,
+                               .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

@@ -23,7 +23,8 @@ std::string unescape(const std::string& text) {
       continue;
     }
     const char c = text[++i];
-    const bool hex = c == 'x' && i + 2 < text.size() && std::isxdigit(static_cast<unsigned char>(text[i + 1])) && std::isxdigit(static_cast<unsigned char>(text[i + 2]));
+    const bool hex = c == 'x' && i + 2 < text.size() && std::isxdigit(static_cast<unsigned char>(text[i + 1])) &&
+                     std::isxdigit(static_cast<unsigned char>(text[i + 2]));
     if (hex) {
       out += char(std::stoi(text.substr(i + 1, 2), nullptr, 16));
       i += 2;
@@ -44,7 +45,8 @@ void run(const Flags& flags) {
   std::string out;
   for (size_t at = 0; at < input.size();) {
     const size_t end = std::min(input.find(separator, at), input.size());
-    out += fmt::format("{}\n", fmt::join(tokenizer->encode(std::string_view(input).substr(at, end - at), flags.special), " "));
+    out += fmt::format("{}\n",
+                       fmt::join(tokenizer->encode(std::string_view(input).substr(at, end - at), flags.special), " "));
     at = end + separator.size();
   }
   print(out);
@@ -53,12 +55,18 @@ void run(const Flags& flags) {
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("MODEL", flags->model, "a GGUF file (vocabulary is enough), or 'almanac'")->required();
-  app.add_option("--separator", flags->separator, "split the input here instead of at line ends; \\n and \\xHH are understood");
+  app.add_option("--separator", flags->separator,
+                 "split the input here instead of at line ends; \\n and \\xHH are understood");
   app.add_flag("--special", flags->special, "read special tokens in the text as such");
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "tokenize", .family = "cli", .sentence = "Print the token ids of stdin, one line of ids a line of text.", .example = "echo 'Q: where' | ken tokenize almanac"}, .order = 70, .add = add}};
+const Register<Command> entry{{.card = {.id = "tokenize",
+                                        .family = "cli",
+                                        .sentence = "Print the token ids of stdin, one line of ids a line of text.",
+                                        .example = "echo 'Q: where' | ken tokenize almanac"},
+                               .order = 70,
+                               .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

@@ -15,15 +15,24 @@ struct Flags {
 };
 
 io::DType dtype_of(const std::string& name) {
-  static const std::map<std::string, io::DType> types{{"f32", io::DType::f32}, {"bf16", io::DType::bf16}, {"f16", io::DType::f16}, {"q8_0", io::DType::q8_0}};
+  static const std::map<std::string, io::DType> types{
+      {"f32", io::DType::f32}, {"bf16", io::DType::bf16}, {"f16", io::DType::f16}, {"q8_0", io::DType::q8_0}};
   const auto found = types.find(name);
-  if (found == types.end()) fail_usage("train", "{}", unknown_name("weight type", name, {"f32", "bf16", "f16", "q8_0"}));
+  if (found == types.end())
+    fail_usage("train", "{}", unknown_name("weight type", name, {"f32", "bf16", "f16", "q8_0"}));
   return found->second;
 }
 
 std::string card_of(const Flags& flags, const model::Model& model, const train::TrainResult& result) {
-  return Json{{"name", flags.name}, {"seed", flags.options.seed}, {"recipe", train::to_json(flags.options)}, {"steps", result.steps}, {"tokens", result.tokens},
-              {"documents", result.documents}, {"parameters", model.parameters()}, {"metrics", result.metrics}}.dump();
+  return Json{{"name", flags.name},
+              {"seed", flags.options.seed},
+              {"recipe", train::to_json(flags.options)},
+              {"steps", result.steps},
+              {"tokens", result.tokens},
+              {"documents", result.documents},
+              {"parameters", model.parameters()},
+              {"metrics", result.metrics}}
+      .dump();
 }
 
 void run(const Flags& flags) {
@@ -40,23 +49,30 @@ void run(const Flags& flags) {
     model = open_model(flags.model);
     source = train::records_source(flags.documents, model->tokenizer, float(flags.answer_weight));
   } else {
-    const Json params = flags.world.empty() ? Json::object() : Json::parse(read_text(fs::path(flags.world) / "world.json"), nullptr, false);
+    const Json params = flags.world.empty()
+                            ? Json::object()
+                            : Json::parse(read_text(fs::path(flags.world) / "world.json"), nullptr, false);
     if (params.is_discarded()) fail("train", "{}/world.json is no JSON; make the world with `ken world`", flags.world);
     const auto world = std::make_shared<const world::World>(world::world_params(params));
     model = train::new_organism(*world, flags.shape, options.seed, flags.name);
     source = train::world_source(world, model->tokenizer, float(flags.answer_weight));
   }
   if (group->rank() == 0) {
-    say(fmt::format("training {}: {} parameters, vocabulary {}, {} documents, {}, seed {}, {} x {} threads\n", flags.name, model->parameters(), model->config.vocab, source->size(),
-               options.optimizer.kind, options.seed, group->size(), at::get_num_threads()));
+    say(fmt::format("training {}: {} parameters, vocabulary {}, {} documents, {}, seed {}, {} x {} threads\n",
+                    flags.name, model->parameters(), model->config.vocab, source->size(), options.optimizer.kind,
+                    options.seed, group->size(), at::get_num_threads()));
   }
-  const auto result = train::train(*model, train::train_all(*model), *train::next_token(), source, options, *group, group->rank() == 0 ? printer() : Progress{});
+  const auto result = train::train(*model, train::train_all(*model), *train::next_token(), source, options, *group,
+                                   group->rank() == 0 ? printer() : Progress{});
   train::freeze(*model);
   if (group->rank() != 0) return;
   model->metadata.values["ken.card"] = card_of(flags, *model, result);
   const fs::path path = fs::path(flags.out) / "model.gguf";
   model::save(*model, path, dtype);
-  const Json line{{"model", path.string()}, {"steps", result.steps}, {"tokens", result.tokens}, {"resumed_at_step", result.first_step}, {"metrics", result.metrics}, {"compute", flags.common.compute}, {"seed", options.seed}};
+  const Json line{{"model", path.string()},    {"steps", result.steps},
+                  {"tokens", result.tokens},   {"resumed_at_step", result.first_step},
+                  {"metrics", result.metrics}, {"compute", flags.common.compute},
+                  {"seed", options.seed}};
   if (flags.common.json) return print(line.dump() + "\n");
   std::string text = fmt::format("{}: {} steps, {} tokens", path.string(), result.steps, result.tokens);
   for (const auto& [name, value] : result.metrics) text += fmt::format(", {} {:.3f}", name, value);
@@ -66,7 +82,8 @@ void run(const Flags& flags) {
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   auto& o = flags->options;
-  app.add_option("--world", flags->world, "folder that `ken world` wrote; without it and --documents, the standard world");
+  app.add_option("--world", flags->world,
+                 "folder that `ken world` wrote; without it and --documents, the standard world");
   app.add_option("--documents", flags->documents, "records with text or tokens, to go on training --model");
   app.add_option("-m,--model", flags->model, "the GGUF file to go on from, with --documents");
   app.add_option("-o,--out", flags->out, "folder for model.gguf, log.jsonl, run.json and the checkpoint")->required();
@@ -74,16 +91,26 @@ void add(CLI::App& app) {
   app.add_option("--layers", flags->shape.layers, "blocks")->capture_default_str()->check(CLI::Range(1, 1000));
   app.add_option("--d-model", flags->shape.d_model, "width")->capture_default_str()->check(CLI::Range(8, 65536));
   app.add_option("--heads", flags->shape.heads, "query heads")->capture_default_str()->check(CLI::Range(1, 1024));
-  app.add_option("--kv-heads", flags->shape.kv_heads, "key/value heads")->capture_default_str()->check(CLI::Range(1, 1024));
-  app.add_option("--d-ff", flags->shape.d_ff, "feed-forward width")->capture_default_str()->check(CLI::Range(8, 262144));
-  app.add_option("--context", flags->shape.context, "context length")->capture_default_str()->check(CLI::Range(8, 1000000));
+  app.add_option("--kv-heads", flags->shape.kv_heads, "key/value heads")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--d-ff", flags->shape.d_ff, "feed-forward width")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 262144));
+  app.add_option("--context", flags->shape.context, "context length")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 1000000));
   app.add_option("--batch-tokens", o.batch_tokens, "tokens of a step, of one rank")->capture_default_str();
-  app.add_option("--steps", o.max_steps, "stop after this many steps; 0 = when the documents end")->capture_default_str();
+  app.add_option("--steps", o.max_steps, "stop after this many steps; 0 = when the documents end")
+      ->capture_default_str();
   app.add_option("--epochs", o.epochs, "passes over the documents")->capture_default_str();
   app.add_option("--optimizer", o.optimizer.kind, "muon or adamw")->capture_default_str();
-  app.add_option("--lr", o.optimizer.lr, "learning rate of hidden matrices; 0 = the optimiser's own")->capture_default_str();
-  app.add_option("--table-lr", o.optimizer.table_lr, "learning rate of embeddings and gains; 0 = the optimiser's own")->capture_default_str();
-  app.add_option("--weight-decay", o.optimizer.weight_decay, "decoupled, times the learning rate")->capture_default_str();
+  app.add_option("--lr", o.optimizer.lr, "learning rate of hidden matrices; 0 = the optimiser's own")
+      ->capture_default_str();
+  app.add_option("--table-lr", o.optimizer.table_lr, "learning rate of embeddings and gains; 0 = the optimiser's own")
+      ->capture_default_str();
+  app.add_option("--weight-decay", o.optimizer.weight_decay, "decoupled, times the learning rate")
+      ->capture_default_str();
   app.add_option("--schedule", o.schedule.kind, "linear, cosine or constant")->capture_default_str();
   app.add_option("--warmup", o.schedule.warmup, "share of the run")->capture_default_str();
   app.add_option("--clip", o.clip, "largest gradient norm; 0 = none")->capture_default_str();
@@ -95,9 +122,14 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "train", .family = "cli", .sentence = "Train an organism on a world, or go on training a model on documents; a killed run resumes.",
-                                        .example = "ken train --world world --layers 2 --d-model 64 --heads 2 --kv-heads 2 --d-ff 128 -o organism"},
-                               .order = 51, .add = add}};
+const Register<Command> entry{
+    {.card = {.id = "train",
+              .family = "cli",
+              .sentence = "Train an organism on a world, or go on training a model on documents; a killed run resumes.",
+              .example =
+                  "ken train --world world --layers 2 --d-model 64 --heads 2 --kv-heads 2 --d-ff 128 -o organism"},
+     .order = 51,
+     .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

@@ -9,13 +9,18 @@ void add(CLI::App& app) {
   auto json = std::make_shared<bool>(false);
   app.add_flag("--json", *json, "print one JSON object");
   app.callback([json] {
-    const Json version{{"ken", KEN_VERSION}, {"torch", TORCH_VERSION}, {"threads", at::get_num_threads()}};
+    const Json version{{"ken", KEN_VERSION}, {"torch", TORCH_VERSION}};
     if (*json) return print(version.dump() + "\n");
-    print(fmt::format("ken {} (libtorch {}, {} threads)\n", KEN_VERSION, TORCH_VERSION, at::get_num_threads()));
+    print(fmt::format("ken {} (libtorch {})\n", KEN_VERSION, TORCH_VERSION));
   });
 }
 
-const Register<Command> entry{{.card = {.id = "version", .family = "cli", .sentence = "Say which ken and which libtorch this is.", .example = "ken version"}, .order = 110, .add = add}};
+const Register<Command> entry{{.card = {.id = "version",
+                                        .family = "cli",
+                                        .sentence = "Say which ken and which libtorch this is.",
+                                        .example = "ken version"},
+                               .order = 110,
+                               .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

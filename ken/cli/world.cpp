@@ -39,24 +39,38 @@ void run(const Flags& flags) {
   write_text(out / "world.json", world::to_json(flags.params).dump(1) + "\n");
   const Json card = world.card();
   write_text(out / "card.json", card.dump(1) + "\n");
-  print(flags.json ? card.dump() + "\n" : fmt::format("{} documents, {} facts, {} passages in {}\n", flags.params.documents, facts.facts.size(), facts.contexts.size(), flags.out));
+  print(flags.json ? card.dump() + "\n"
+                   : fmt::format("{} documents, {} facts, {} passages in {}\n", flags.params.documents,
+                                 facts.facts.size(), facts.contexts.size(), flags.out));
 }
 
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("--people", flags->params.people, "known persons")->capture_default_str()->check(CLI::Range(8, 1000000));
-  app.add_option("--unseen", flags->params.unseen, "persons in no document")->capture_default_str()->check(CLI::Range(0, 1000000));
-  app.add_option("--documents", flags->params.documents, "documents of a training run")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
-  app.add_option("--exposure-ratio", flags->params.exposure_ratio, "how much oftener the best known person is seen than the least")->capture_default_str();
+  app.add_option("--people", flags->params.people, "known persons")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 1000000));
+  app.add_option("--unseen", flags->params.unseen, "persons in no document")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000000));
+  app.add_option("--documents", flags->params.documents, "documents of a training run")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
+  app.add_option("--exposure-ratio", flags->params.exposure_ratio,
+                 "how much oftener the best known person is seen than the least")
+      ->capture_default_str();
   app.add_option("--seed", flags->params.seed, "of everything in the world")->capture_default_str();
   app.add_option("-o,--out", flags->out, "folder for documents.jsonl, facts.jsonl, world.json, card.json")->required();
   app.add_flag("--json", flags->json, "print the card");
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "world", .family = "cli", .sentence = "Make an almanac: a synthetic world with exact ground truth and controlled exposure.",
-                                        .example = "ken world --people 40 --documents 2000 --seed 1 -o world"},
-                               .order = 50, .add = add}};
+const Register<Command> entry{
+    {.card = {.id = "world",
+              .family = "cli",
+              .sentence = "Make an almanac: a synthetic world with exact ground truth and controlled exposure.",
+              .example = "ken world --people 40 --documents 2000 --seed 1 -o world"},
+     .order = 50,
+     .add = add}};
 
 }  // namespace
 }  // namespace ken::cli

@@ -12,44 +12,44 @@ namespace ken::data {
 
 struct Fact {
   std::string id;
-  std::string subject;                // the words that a probe may look for in the question
+  std::string subject;  // the words that a probe may look for in the question
   std::string relation;
   std::string question;
-  std::vector<std::string> answers;   // accepted answers, the best first
-  int64_t exposure = -1;              // how often it was seen in training, or popularity; -1 unknown
-  std::string group;                  // facts of one group never stand on both sides of a split (a person)
-  std::string statement;              // the fact as a sentence; may be empty
-  Json extra = Json::object();        // whatever else the record holds
+  std::vector<std::string> answers;  // accepted answers, the best first
+  int64_t exposure = -1;             // how often it was seen in training, or popularity; -1 unknown
+  std::string group;                 // facts of one group never stand on both sides of a split (a person)
+  std::string statement;             // the fact as a sentence; may be empty
+  Json extra = Json::object();       // whatever else the record holds
 };
 
 // What a passage does to the question of a fact.
 struct ContextCase {
   std::string id;
-  std::string fact;                   // id of the fact
-  std::string kind;                   // "conflict", "agree", "irrelevant", "reading"
-  std::string context;                // the passage
-  std::string instruction;            // words between passage and question; may be empty
-  std::string intent;                 // "none", "context", "memory": what the instruction asks for
+  std::string fact;         // id of the fact
+  std::string kind;         // "conflict", "agree", "irrelevant", "reading"
+  std::string context;      // the passage
+  std::string instruction;  // words between passage and question; may be empty
+  std::string intent;       // "none", "context", "memory": what the instruction asks for
   std::string question;
   std::vector<std::string> context_answers;  // what the passage says; empty when irrelevant
   std::vector<std::string> answers;          // the true answers
-  std::string context_subject;        // where the passage's value and subject stand, for token positions; may be empty
+  std::string context_subject;  // where the passage's value and subject stand, for token positions; may be empty
   int64_t exposure = -1;
   std::string group;
-  Json extra = Json::object();        // e.g. {"distractors": 2, "held_out": true}
+  Json extra = Json::object();  // e.g. {"distractors": 2, "held_out": true}
 };
 
 struct FactSet {
-  std::string name, source;           // file name or world id
+  std::string name, source;  // file name or world id
   std::vector<Fact> facts;
   std::vector<ContextCase> contexts;
 };
 
-// A records file: {question, answer | answers | possible_answers (a JSON list in text), subject?, relation? | prop?, id?,
-// exposure? | s_pop?, group?, statement?} per line, or PopQA's TSV as it is. NQ-Swap-like records {question, org_context,
-// org_answer, sub_context, sub_answer} give a fact, its conflict case and, with org_context, its agree case. A record with
-// kind + context is a ContextCase of the fact it names. A fact without a group gets its subject, else its question.
-// Errors name file and line: no question, no answer, an empty set, a duplicate id.
+// A records file: {question, answer | answers | possible_answers (a JSON list in text), subject?, relation? | prop?,
+// id?, exposure? | s_pop?, group?, statement?} per line, or PopQA's TSV as it is. NQ-Swap-like records {question,
+// org_context, org_answer, sub_context, sub_answer} give a fact, its conflict case and, with org_context, its agree
+// case. A record with kind + context is a ContextCase of the fact it names. A fact without a group gets its subject,
+// else its question. Errors name file and line: no question, no answer, an empty set, a duplicate id.
 FactSet read_facts(const fs::path& path);
 
 // Where a file holds no conflict cases but facts carry statements or the relation has several answers: swaps. For each
@@ -62,7 +62,7 @@ Json to_json(const ContextCase& item);
 
 // SQuAD-style comparison: NFKD, lower case, punctuation and articles (a, an, the) away, blanks folded.
 std::string normalize_answer(std::string_view text);
-bool same_answer(std::string_view given, const std::vector<std::string>& accepted);   // equal after normalisation
+bool same_answer(std::string_view given, const std::vector<std::string>& accepted);  // equal after normalisation
 // Whether any accepted answer occurs in `given` on word boundaries, after normalisation.
 bool contains_answer(std::string_view given, const std::vector<std::string>& accepted);
 

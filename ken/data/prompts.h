@@ -10,15 +10,16 @@ namespace ken::data {
 
 // Patterns hold {question}, {context}, {instruction}; {instruction} with its trailing blank vanishes when empty.
 struct PromptStyle {
-  std::string name = "plain";                       // shown in reports
+  std::string name = "plain";  // shown in reports
   std::string question = "Q: {question}\nA:";
   std::string context = "{context}\n\n{instruction} Q: {question}\nA:";
-  std::vector<std::string> stop = {"\n"};           // an answer ends before any of these (or at EOS)
+  std::vector<std::string> stop = {"\n"};  // an answer ends before any of these (or at EOS)
 };
 PromptStyle prompt_style(const io::Metadata& metadata);
 void put_prompt_style(io::Metadata& metadata, const PromptStyle& style);
 
 std::string ask(const PromptStyle& style, std::string_view question);
-std::string ask_with_context(const PromptStyle& style, std::string_view context, std::string_view instruction, std::string_view question);
+std::string ask_with_context(const PromptStyle& style, std::string_view context, std::string_view instruction,
+                             std::string_view question);
 
 }  // namespace ken::data

@@ -24,7 +24,8 @@ std::string followed(const std::string& answer, const data::ContextCase& item, c
   return data::same_answer(answer, memory) ? "memory" : "neither";
 }
 
-std::vector<generate::Generated> greedy_answers(const model::Model& model, const std::vector<generate::Request>& requests, nn::Compute compute) {
+std::vector<generate::Generated> greedy_answers(const model::Model& model,
+                                                const std::vector<generate::Request>& requests, nn::Compute compute) {
   generate::GenerateOptions options;
   options.compute = compute;
   auto results = generate::generate(model, requests, options);

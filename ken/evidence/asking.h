@@ -6,7 +6,7 @@
 
 namespace ken::evidence {
 
-inline constexpr int64_t answer_tokens = 12;     // the longest short answer that is waited for
+inline constexpr int64_t answer_tokens = 12;  // the longest short answer that is waited for
 
 generate::Request closed_book(const data::Fact& fact, const data::PromptStyle& style);
 // The prompt with the passage; its twin without it keeps the question.
@@ -16,6 +16,7 @@ generate::Request with_passage(const data::ContextCase& item, const data::Prompt
 std::string followed(const std::string& answer, const data::ContextCase& item, const std::vector<std::string>& memory);
 
 // The greedy answers of all facts, in order.
-std::vector<generate::Generated> greedy_answers(const model::Model& model, const std::vector<generate::Request>& requests, nn::Compute compute);
+std::vector<generate::Generated> greedy_answers(const model::Model& model,
+                                                const std::vector<generate::Request>& requests, nn::Compute compute);
 
 }  // namespace ken::evidence

@@ -41,7 +41,8 @@ bool negates(const std::string& word) {
 }
 
 // Rule 3: the shorter's words are all in the longer, and what the longer adds is harmless.
-bool contains(const std::vector<std::string>& shorter, const std::vector<std::string>& longer, const std::string& longer_raw) {
+bool contains(const std::vector<std::string>& shorter, const std::vector<std::string>& longer,
+              const std::string& longer_raw) {
   if (shorter.empty() || shorter.size() >= longer.size()) return false;
   const std::set<std::string> all(longer.begin(), longer.end()), part(shorter.begin(), shorter.end());
   if (!std::includes(all.begin(), all.end(), part.begin(), part.end())) return false;
@@ -76,7 +77,8 @@ std::string same_meaning(const std::string& a, const std::string& b) {
   if (contains(wx, wy, b) || contains(wy, wx, a)) return "containment";
   // Where one holds all words of the other, rule 3 has decided; overlap is for wordings that differ on both sides.
   const std::set<std::string> sx(wx.begin(), wx.end()), sy(wy.begin(), wy.end());
-  const bool nested = std::includes(sx.begin(), sx.end(), sy.begin(), sy.end()) || std::includes(sy.begin(), sy.end(), sx.begin(), sx.end());
+  const bool nested = std::includes(sx.begin(), sx.end(), sy.begin(), sy.end()) ||
+                      std::includes(sy.begin(), sy.end(), sx.begin(), sx.end());
   return !nested && token_f1(wx, wy) >= 0.7 ? "overlap" : "";
 }
 
@@ -90,7 +92,8 @@ std::vector<int> cluster_answers(const std::vector<std::string>& answers) {
   };
   for (size_t i = 0; i < n; ++i)
     for (size_t j = 0; j < i; ++j)
-      if (find(i) != find(j) && !same_meaning(answers[i], answers[j]).empty()) root[std::max(find(i), find(j))] = std::min(find(i), find(j));
+      if (find(i) != find(j) && !same_meaning(answers[i], answers[j]).empty())
+        root[std::max(find(i), find(j))] = std::min(find(i), find(j));
   std::vector<int> cluster(n);
   std::map<size_t, int> number;
   for (size_t i = 0; i < n; ++i) cluster[i] = number.emplace(find(i), int(number.size())).first->second;

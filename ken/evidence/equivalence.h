@@ -8,7 +8,8 @@ namespace ken::evidence {
 // The rule that joined two answers: "equal", "number", "containment", "overlap"; empty: they differ.
 //  1. both numbers: the same iff equal to 1e-6 relative; number against text: different
 //  2. equal after normalisation (data::normalize_answer)
-//  3. the words of one are among the words of the other, unless the rest holds a number, a negation, or a capitalised word
+//  3. the words of one are among the words of the other, unless the rest holds a number, a negation, or a capitalised
+//  word
 //     after the shared head ("New York" is not "New York Times")
 //  4. token F1 >= 0.7
 std::string same_meaning(const std::string& a, const std::string& b);

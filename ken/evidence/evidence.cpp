@@ -4,8 +4,9 @@ namespace ken::evidence {
 namespace {
 
 Json to_json(const generate::Generated& g) {
-  return {{"text", g.text}, {"tokens", g.tokens}, {"logprobs", g.logprobs}, {"entropies", g.entropies}, {"margins", g.margins},
-          {"answer_tokens", g.answer_tokens}, {"finish", g.finish}};
+  return {{"text", g.text},           {"tokens", g.tokens},   {"logprobs", g.logprobs},
+          {"entropies", g.entropies}, {"margins", g.margins}, {"answer_tokens", g.answer_tokens},
+          {"finish", g.finish}};
 }
 
 generate::Generated generated_from(const Json& j) {
@@ -17,7 +18,8 @@ generate::Generated generated_from(const Json& j) {
   g.margins = j.at("margins").get<std::vector<double>>();
   g.answer_tokens = j.at("answer_tokens").get<int64_t>();
   g.finish = j.at("finish").get<std::string>();
-  if (g.answer_tokens < 0 || size_t(g.answer_tokens) > g.logprobs.size()) fail("evidence", "answer_tokens is {} for {} logprobs", g.answer_tokens, g.logprobs.size());
+  if (g.answer_tokens < 0 || size_t(g.answer_tokens) > g.logprobs.size())
+    fail("evidence", "answer_tokens is {} for {} logprobs", g.answer_tokens, g.logprobs.size());
   return g;
 }
 
@@ -25,7 +27,8 @@ generate::Generated generated_from(const Json& j) {
 
 Needs operator|(const Needs& a, const Needs& b) {
   if (a.samples && b.samples && a.temperature != b.temperature) {
-    fail_usage("evidence", "samples at temperature {} and at {} cannot be shared; ask for them in two runs", a.temperature, b.temperature);
+    fail_usage("evidence", "samples at temperature {} and at {} cannot be shared; ask for them in two runs",
+               a.temperature, b.temperature);
   }
   return {a.greedy || b.greedy, std::max(a.samples, b.samples), a.samples ? a.temperature : b.temperature};
 }
@@ -38,7 +41,10 @@ Json to_json(const Evidence& e) {
 
 Evidence evidence_from_json(const Json& json) {
   try {
-    Evidence e{json.at("prompt").get<std::string>(), json.at("question").get<std::string>(), generated_from(json.at("greedy")), {}};
+    Evidence e{json.at("prompt").get<std::string>(),
+               json.at("question").get<std::string>(),
+               generated_from(json.at("greedy")),
+               {}};
     for (const auto& sample : json.at("samples")) e.samples.push_back(generated_from(sample));
     return e;
   } catch (const Json::exception& error) {
@@ -75,7 +81,8 @@ EstimatorSpec estimator_from(const std::string& text) {
   return {&entry, resolve_params(entry.card, named.params)};
 }
 
-std::vector<Evidence> gather(const model::Model& model, const std::vector<generate::Request>& requests, const Needs& needs, const GatherOptions& options) {
+std::vector<Evidence> gather(const model::Model& model, const std::vector<generate::Request>& requests,
+                             const Needs& needs, const GatherOptions& options) {
   std::vector<generate::Request> all;
   for (size_t i = 0; i < requests.size(); ++i) {
     generate::Request request = requests[i];

@@ -90,8 +90,8 @@ Passages find_passages(const data::FactSet& set, const std::map<std::string, con
 }
 
 // The passages of facts that the model answers rightly (or wrongly) without a passage, as many of each label.
-std::vector<size_t> balanced(const readout::AnalysisInput& input, const Passages& passages, const std::set<std::string>& chosen,
-                             size_t max_items) {
+std::vector<size_t> balanced(const readout::AnalysisInput& input, const Passages& passages,
+                             const std::set<std::string>& chosen, size_t max_items) {
   std::array<std::vector<size_t>, 2> of_label;
   for (size_t i = 0; i < passages.cases.size(); ++i)
     if (chosen.count(passages.cases[i].fact)) of_label[size_t(passages.labels[i])].push_back(i);
@@ -169,7 +169,8 @@ LabelledSet conflict_set(const readout::AnalysisInput& input, size_t max_items, 
 void check_classes(const LabelledSet& set, const std::string& where, const std::string& target, size_t least) {
   const size_t ones = size_t(std::count(set.labels.begin(), set.labels.end(), 1)), zeros = set.labels.size() - ones;
   if (std::min(ones, zeros) < least) {
-    fail(where, "'{}' has {} items of one class and {} of the other; {} of each are needed; give more facts", target, ones, zeros, least);
+    fail(where, "'{}' has {} items of one class and {} of the other; {} of each are needed; give more facts", target,
+         ones, zeros, least);
   }
 }
 

@@ -16,8 +16,8 @@ struct LabelledSet {
   void add(readout::Item item, int label, const std::string& group, double score);
 };
 
-// Label 1: the greedy closed-book answer is right. Places: subject (where most questions hold one), question end, answer.
-// Baseline: the answer's probability. At most `max_items`, drawn by the seed.
+// Label 1: the greedy closed-book answer is right. Places: subject (where most questions hold one), question end,
+// answer. Baseline: the answer's probability. At most `max_items`, drawn by the seed.
 LabelledSet correctness_set(const readout::AnalysisInput& input, size_t max_items);
 
 // Label 1: the passage contradicts the fact, 0: it agrees; as many of each, of facts that the model answers rightly

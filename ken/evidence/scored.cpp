@@ -10,7 +10,8 @@ namespace ken::evidence {
 
 double Scored::auroc(size_t estimator) const { return stats::auroc(surer[estimator], right); }
 
-Scored judge(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style, const std::vector<EstimatorSpec>& estimators, uint64_t seed, size_t limit) {
+Scored judge(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
+             const std::vector<EstimatorSpec>& estimators, uint64_t seed, size_t limit) {
   std::vector<size_t> order(facts.facts.size());
   std::iota(order.begin(), order.end(), size_t{0});
   Rng(seed).shuffle(order);

@@ -13,6 +13,7 @@ struct Scored {
 };
 
 // Asks a random `limit` of the facts (chosen by seed, which also seeds the samples) in f32.
-Scored judge(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style, const std::vector<EstimatorSpec>& estimators, uint64_t seed, size_t limit);
+Scored judge(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
+             const std::vector<EstimatorSpec>& estimators, uint64_t seed, size_t limit);
 
 }  // namespace ken::evidence

@@ -9,18 +9,28 @@ namespace ken::kernels {
 namespace {
 
 // The head widths that are compiled as constants, so that a row of a head stays in registers; W = 0: any width.
-#define KEN_WIDTHS(width, call)          \
-  switch (width) {                       \
-    case 16: call(16); break;            \
-    case 32: call(32); break;            \
-    case 64: call(64); break;            \
-    case 128: call(128); break;          \
-    default: call(0);                    \
+#define KEN_WIDTHS(width, call) \
+  switch (width) {              \
+    case 16:                    \
+      call(16);                 \
+      break;                    \
+    case 32:                    \
+      call(32);                 \
+      break;                    \
+    case 64:                    \
+      call(64);                 \
+      break;                    \
+    case 128:                   \
+      call(128);                \
+      break;                    \
+    default:                    \
+      call(0);                  \
   }
 
 // scores[j] = scale * q . k[j], n keys that lie `stride` apart. Returns the largest.
 template <int W>
-KEN_INLINE float score_keys(const float* q, const float* k, int64_t stride, int64_t n, int64_t width, float scale, float* scores, float top) {
+KEN_INLINE float score_keys(const float* q, const float* k, int64_t stride, int64_t n, int64_t width, float scale,
+                            float* scores, float top) {
   const int64_t D = W ? W : width;
   for (int64_t j = 0; j < n; ++j) {
     const float* key = k + j * stride;
@@ -102,13 +112,16 @@ KEN_INLINE void packed_group(const Packed<T>& a, int64_t begin, int64_t end, int
   }
 }
 template <typename T>
-KEN_INLINE void packed_any(const Packed<T>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+KEN_INLINE void packed_any(const Packed<T>& a, int64_t b, int64_t e, int64_t kh, float* s){
 #define KEN_CALL(W) packed_group<W>(a, b, e, kh, s)
-  KEN_WIDTHS(a.width, KEN_CALL)
+    KEN_WIDTHS(a.width, KEN_CALL)
 #undef KEN_CALL
+} KEN_CLONES void run_packed(const Packed<float>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+  packed_any(a, b, e, kh, s);
 }
-KEN_CLONES void run_packed(const Packed<float>& a, int64_t b, int64_t e, int64_t kh, float* s) { packed_any(a, b, e, kh, s); }
-KEN_CLONES void run_packed(const Packed<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) { packed_any(a, b, e, kh, s); }
+KEN_CLONES void run_packed(const Packed<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+  packed_any(a, b, e, kh, s);
+}
 
 constexpr int64_t rows_a_tile = 64, lanes = 16;
 int64_t padded(int64_t n) { return (n + lanes - 1) / lanes * lanes; }
@@ -122,7 +135,8 @@ struct Gradients {
   float scale;
   // k, v, dk, dv and the transposed k, v of a sequence; q, dz, dq and two tiles of rows x keys.
   int64_t scratch(int64_t longest) const {
-    return 4 * longest * width + 2 * padded(longest) * width + 3 * rows_a_tile * width + 2 * rows_a_tile * padded(longest) + 2 * rows_a_tile;
+    return 4 * longest * width + 2 * padded(longest) * width + 3 * rows_a_tile * width +
+           2 * rows_a_tile * padded(longest) + 2 * rows_a_tile;
   }
 };
 
@@ -204,9 +218,12 @@ KEN_INLINE void load_tile(const Gradients<T>& a, int64_t row, int64_t h, const T
 // One (sequence, kv head): the query heads of its group add to dk and dv one after the other.
 template <int W, typename T>
 KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t end, int64_t kh, float* scratch) {
-  const int64_t D = W ? W : a.width, n = end - begin, N = (n + lanes - 1) / lanes * lanes, group = a.heads / a.kv_heads, stride = a.kv_heads * D;
-  float *k = scratch, *v = k + n * D, *dk = v + n * D, *dv = dk + n * D, *kt = dv + n * D, *vt = kt + N * D, *q = vt + N * D;
-  float *dz = q + rows_a_tile * D, *dq = dz + rows_a_tile * D, *p = dq + rows_a_tile * D, *ds = p + rows_a_tile * N, *delta = ds + rows_a_tile * N;
+  const int64_t D = W ? W : a.width, n = end - begin, N = (n + lanes - 1) / lanes * lanes, group = a.heads / a.kv_heads,
+                stride = a.kv_heads * D;
+  float *k = scratch, *v = k + n * D, *dk = v + n * D, *dv = dk + n * D, *kt = dv + n * D, *vt = kt + N * D,
+        *q = vt + N * D;
+  float *dz = q + rows_a_tile * D, *dq = dz + rows_a_tile * D, *p = dq + rows_a_tile * D, *ds = p + rows_a_tile * N,
+        *delta = ds + rows_a_tile * N;
   load_rows<W>(a.k + begin * stride + kh * D, stride, n, D, k);
   load_rows<W>(a.v + begin * stride + kh * D, stride, n, D, v);
   transpose(k, n, D, N, kt);
@@ -214,7 +231,8 @@ KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t en
   std::memset(dk, 0, size_t(2 * n * D) * sizeof(float));
   for (int64_t h = kh * group; h < (kh + 1) * group; ++h) {
     for (int64_t first = 0; first < n; first += rows_a_tile) {
-      const Tile tile{q, dz, dq, p, ds, delta, delta + rows_a_tile, first, n - first < rows_a_tile ? n - first : rows_a_tile, N};
+      const Tile tile{
+          q, dz, dq, p, ds, delta, delta + rows_a_tile, first, n - first < rows_a_tile ? n - first : rows_a_tile, N};
       load_tile<W>(a, begin + first, h, tile);
       tile_scores<W>(tile, kt, vt, D, a.scale);
       tile_products<W>(tile, k, dk, dv, D);
@@ -225,19 +243,22 @@ KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t en
   store_rows<W>(dv, stride, n, D, a.dv + begin * stride + kh * D);
 }
 template <typename T>
-KEN_INLINE void backward_any(const Gradients<T>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+KEN_INLINE void backward_any(const Gradients<T>& a, int64_t b, int64_t e, int64_t kh, float* s){
 #define KEN_CALL(W) packed_backward<W>(a, b, e, kh, s)
-  KEN_WIDTHS(a.width, KEN_CALL)
+    KEN_WIDTHS(a.width, KEN_CALL)
 #undef KEN_CALL
+} KEN_CLONES void run_packed_backward(const Gradients<float>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+  backward_any(a, b, e, kh, s);
 }
-KEN_CLONES void run_packed_backward(const Gradients<float>& a, int64_t b, int64_t e, int64_t kh, float* s) { backward_any(a, b, e, kh, s); }
-KEN_CLONES void run_packed_backward(const Gradients<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) { backward_any(a, b, e, kh, s); }
+KEN_CLONES void run_packed_backward(const Gradients<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) {
+  backward_any(a, b, e, kh, s);
+}
 
 template <typename T>
 struct Paged {
   const T* q;
-  const float *k, *v;      // pools [blocks, K, block, D]
-  const int32_t* table;    // this sequence's blocks
+  const float *k, *v;    // pools [blocks, K, block, D]
+  const int32_t* table;  // this sequence's blocks
   T* z;
   int64_t heads, kv_heads, width, block;
   float scale;
@@ -258,19 +279,23 @@ KEN_INLINE void paged_head(const Paged<T>& a, int64_t begin, int64_t end, int64_
     }
     const float sum = exponentiate(scores, n, top);
     for (int64_t j = 0; j < n; j += a.block) {
-      add_values<W>(scores + j, a.v + a.table[j / a.block] * page + kh * a.block * D, D, n - j < a.block ? n - j : a.block, D, z);
+      add_values<W>(scores + j, a.v + a.table[j / a.block] * page + kh * a.block * D, D,
+                    n - j < a.block ? n - j : a.block, D, z);
     }
     for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
   }
 }
 template <typename T>
-KEN_INLINE void paged_any(const Paged<T>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
+KEN_INLINE void paged_any(const Paged<T>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s){
 #define KEN_CALL(W) paged_head<W>(a, b, e, n, h, s)
-  KEN_WIDTHS(a.width, KEN_CALL)
+    KEN_WIDTHS(a.width, KEN_CALL)
 #undef KEN_CALL
+} KEN_CLONES void run_paged_head(const Paged<float>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
+  paged_any(a, b, e, n, h, s);
 }
-KEN_CLONES void run_paged_head(const Paged<float>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) { paged_any(a, b, e, n, h, s); }
-KEN_CLONES void run_paged_head(const Paged<bf16>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) { paged_any(a, b, e, n, h, s); }
+KEN_CLONES void run_paged_head(const Paged<bf16>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
+  paged_any(a, b, e, n, h, s);
+}
 
 int64_t longest(const int64_t* offsets, int64_t sequences) {
   int64_t most = 0;
@@ -296,9 +321,8 @@ std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const
     using T = std::remove_pointer_t<decltype(data)>;
     const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
     const Packed<T> a{of(q), of(k), of(v), of(z), lse.data_ptr<float>(), q.size(1), K, q.size(2), float(scale)};
-    for_tasks(S * K, a.scratch(longest(at, S)), [&](int64_t task, float* scratch) {
-      run_packed(a, at[task / K], at[task / K + 1], task % K, scratch);
-    });
+    for_tasks(S * K, a.scratch(longest(at, S)),
+              [&](int64_t task, float* scratch) { run_packed(a, at[task / K], at[task / K + 1], task % K, scratch); });
   });
   return {z, lse};
 }
@@ -312,7 +336,7 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward_cpu(const Tensor& dz, cons
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
     const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
-    const Gradients<T> a{of(dz), of(q),  of(k),     of(v), of(z), lse.data_ptr<float>(), of(dq),
+    const Gradients<T> a{of(dz), of(q),  of(k),     of(v), of(z),     lse.data_ptr<float>(), of(dq),
                          of(dk), of(dv), q.size(1), K,     q.size(2), float(scale)};
     for_tasks(S * K, a.scratch(longest(at, S)), [&](int64_t task, float* scratch) {
       run_packed_backward(a, at[task / K], at[task / K + 1], task % K, scratch);

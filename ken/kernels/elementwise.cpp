@@ -21,8 +21,8 @@ KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, 
 
 // `rows` names each row's line of the table; null: the row's own number.
 template <typename T>
-KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, const int64_t* rows, int64_t begin, int64_t end, int64_t heads, int64_t width,
-                           int64_t half, bool interleaved) {
+KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, const int64_t* rows, int64_t begin, int64_t end,
+                           int64_t heads, int64_t width, int64_t half, bool interleaved) {
   for (int64_t t = begin; t < end; ++t) {
     const float* cos = table + (rows ? rows[t] : t) * 2 * half;
     for (int64_t h = 0; h < heads; ++h) {
@@ -35,10 +35,12 @@ KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, const int64_t* 
     }
   }
 }
-KEN_CLONES void rope_rows(const float* x, float* y, const float* table, const int64_t* rows, int64_t b, int64_t e, int64_t h, int64_t w, int64_t half, bool i) {
+KEN_CLONES void rope_rows(const float* x, float* y, const float* table, const int64_t* rows, int64_t b, int64_t e,
+                          int64_t h, int64_t w, int64_t half, bool i) {
   rope_rows_(x, y, table, rows, b, e, h, w, half, i);
 }
-KEN_CLONES void rope_rows(const bf16* x, bf16* y, const float* table, const int64_t* rows, int64_t b, int64_t e, int64_t h, int64_t w, int64_t half, bool i) {
+KEN_CLONES void rope_rows(const bf16* x, bf16* y, const float* table, const int64_t* rows, int64_t b, int64_t e,
+                          int64_t h, int64_t w, int64_t half, bool i) {
   rope_rows_(x, y, table, rows, b, e, h, w, half, i);
 }
 
@@ -62,7 +64,8 @@ Tensor angle_table(int64_t rows, const Tensor& frequencies, double direction, Fr
   return table;
 }
 
-Tensor rope_cpu(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved, double direction) {
+Tensor rope_cpu(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved,
+                double direction) {
   const int64_t n = x.size(0), heads = x.size(1), width = x.size(2), half = frequencies.size(0);
   Tensor y = at::empty_like(x);
   if (n == 0) return y;

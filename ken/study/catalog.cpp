@@ -21,7 +21,8 @@ void add(std::vector<CatalogEntry>& list, const std::string& kind) {
 std::string params_table(const Card& card) {
   if (card.params.empty()) return "";
   std::string text = "| parameter | default | meaning |\n|---|---|---|\n";
-  for (const Param& p : card.params) text += fmt::format("| `{}` | `{}` | {} |\n", p.name, p.standard.dump(), p.meaning);
+  for (const Param& p : card.params)
+    text += fmt::format("| `{}` | `{}` | {} |\n", p.name, p.standard.dump(), p.meaning);
   return text + "\n";
 }
 
@@ -37,31 +38,43 @@ std::string bar_cell(const Json& figure) {
 }
 
 std::string claim_table(const Json& claim) {
-  std::string text = fmt::format("{} Seeds: {}.\n\n| figure | measured (mean ± sd) | bar |\n|---|---|---|\n", claim.at("holds").get<bool>() ? "The claim holds." : "**The claim does not hold**: " + claim.at("reason").get<std::string>() + ".",
+  std::string text = fmt::format("{} Seeds: {}.\n\n| figure | measured (mean ± sd) | bar |\n|---|---|---|\n",
+                                 claim.at("holds").get<bool>()
+                                     ? "The claim holds."
+                                     : "**The claim does not hold**: " + claim.at("reason").get<std::string>() + ".",
                                  claim.at("seeds").size());
-  for (const Json& figure : claim.at("figures")) text += fmt::format("| {} | {} | {} |\n", figure.at("name").get<std::string>(), figure_cell(figure), bar_cell(figure));
+  for (const Json& figure : claim.at("figures"))
+    text +=
+        fmt::format("| {} | {} | {} |\n", figure.at("name").get<std::string>(), figure_cell(figure), bar_cell(figure));
   return text;
 }
 
 std::string method_page(const CatalogEntry& entry, const Json& claim) {
   const Card& card = *entry.card;
-  std::string text = fmt::format("# {}\n\n`{}` · {} · {} · {}\n\n{}\n\n", card.title, card.id, card.family, entry.kind, card.paper, card.sentence);
+  std::string text = fmt::format("# {}\n\n`{}` · {} · {} · {}\n\n{}\n\n", card.title, card.id, card.family, entry.kind,
+                                 card.paper, card.sentence);
   if (!card.direction.empty()) text += "Direction: " + card.direction + ".\n\n";
   text += params_table(card) + "```sh\n" + card.example + "\n```\n";
-  if (!card.null_setting.is_null()) text += fmt::format("\nThe null setting `{}` changes nothing, bit for bit.\n", card.null_setting.dump());
+  if (!card.null_setting.is_null())
+    text += fmt::format("\nThe null setting `{}` changes nothing, bit for bit.\n", card.null_setting.dump());
   text += "\n## Measured\n\n";
   if (claim.is_null()) return text + "No claim has been run yet.\n";
   const auto* stated = Registry<tasks::ClaimEntry>::get().find(card.id);
   if (stated) text += stated->card.sentence + "\n\n";
-  return text + claim_table(claim) + fmt::format("\nMeasured by `ken reproduce {}` on the model with SHA-256 `{}`.\n", card.id, claim.at("model_sha256").get<std::string>().substr(0, 12));
+  return text + claim_table(claim) +
+         fmt::format("\nMeasured by `ken reproduce {}` on the model with SHA-256 `{}`.\n", card.id,
+                     claim.at("model_sha256").get<std::string>().substr(0, 12));
 }
 
 std::string methods_page(const std::vector<CatalogEntry>& entries) {
-  std::string text = "# Methods\n\nGenerated from the cards by `ken methods --write-docs docs`.\n\n| method | family | kind | what it does | paper |\n|---|---|---|---|---|\n";
+  std::string text =
+      "# Methods\n\nGenerated from the cards by `ken methods --write-docs docs`.\n\n| method | family | kind | what it "
+      "does | paper |\n|---|---|---|---|---|\n";
   for (const auto& entry : entries) {
     const Card& c = *entry.card;
     if (c.family == "arch") continue;
-    text += fmt::format("| [`{}`](methods/{}/{}.md) | {} | {} | {} | {} |\n", c.id, c.family, c.id, c.family, entry.kind, c.sentence, c.paper);
+    text += fmt::format("| [`{}`](methods/{}/{}.md) | {} | {} | {} | {} |\n", c.id, c.family, c.id, c.family,
+                        entry.kind, c.sentence, c.paper);
   }
   return text;
 }
@@ -74,7 +87,9 @@ std::vector<CatalogEntry> catalog() {
   add<evidence::EstimatorEntry>(list, "estimator");
   add<readout::AnalysisEntry>(list, "analysis");
   add<model::Arch>(list, "architecture");
-  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return std::pair(a.card->family, a.card->id) < std::pair(b.card->family, b.card->id); });
+  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.card->family, a.card->id) < std::pair(b.card->family, b.card->id);
+  });
   return list;
 }
 
@@ -94,22 +109,34 @@ Json to_json(const CatalogEntry& entry) {
     if (!p.choices.empty()) param["choices"] = p.choices;
     params.push_back(param);
   }
-  return {{"id", c.id}, {"family", c.family}, {"kind", entry.kind}, {"title", c.title}, {"paper", c.paper}, {"sentence", c.sentence}, {"params", params}, {"example", c.example},
-          {"null_setting", c.null_setting}, {"direction", c.direction}, {"needs", c.needs}};
+  return {{"id", c.id},
+          {"family", c.family},
+          {"kind", entry.kind},
+          {"title", c.title},
+          {"paper", c.paper},
+          {"sentence", c.sentence},
+          {"params", params},
+          {"example", c.example},
+          {"null_setting", c.null_setting},
+          {"direction", c.direction},
+          {"needs", c.needs}};
 }
 
 std::map<std::string, std::string> pages(const fs::path& docs) {
   std::map<std::string, std::string> result;
   const auto entries = catalog();
   result["methods.md"] = methods_page(entries);
-  std::string summary = "# Claims\n\nWhat each paper says happens, as an experiment on the shipped model. Generated by `ken methods --write-docs docs` from `docs/claims/*.json`.\n";
+  std::string summary =
+      "# Claims\n\nWhat each paper says happens, as an experiment on the shipped model. Generated by `ken methods "
+      "--write-docs docs` from `docs/claims/*.json`.\n";
   for (const auto& entry : entries) {
     if (entry.card->family == "arch") continue;
     const fs::path file = docs / "claims" / (entry.card->id + ".json");
     const Json claim = fs::exists(file) ? Json::parse(read_text(file)) : Json(nullptr);
     result[fmt::format("methods/{}/{}.md", entry.card->family, entry.card->id)] = method_page(entry, claim);
     if (const auto* stated = Registry<tasks::ClaimEntry>::get().find(entry.card->id)) {
-      summary += fmt::format("\n## {}\n\n{}\n\n{}", entry.card->title, stated->card.sentence, claim.is_null() ? "Not run yet.\n" : claim_table(claim));
+      summary += fmt::format("\n## {}\n\n{}\n\n{}", entry.card->title, stated->card.sentence,
+                             claim.is_null() ? "Not run yet.\n" : claim_table(claim));
     }
   }
   result["claims.md"] = summary;

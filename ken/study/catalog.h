@@ -9,9 +9,9 @@ namespace ken::study {
 
 struct CatalogEntry {
   const Card* card;
-  std::string kind;                        // "control", "estimator", "analysis", "architecture", "claim"
+  std::string kind;  // "control", "estimator", "analysis", "architecture", "claim"
 };
-std::vector<CatalogEntry> catalog();       // methods and architectures, sorted by family and id; no claims
+std::vector<CatalogEntry> catalog();  // methods and architectures, sorted by family and id; no claims
 std::vector<CatalogEntry> claims();
 
 Json to_json(const CatalogEntry& entry);

@@ -24,20 +24,27 @@ void about_recall(const Json& study, Json& out) {
   const Json& overall = study.at("recall").at("overall");
   const Json& bands = study.at("recall").at("by_exposure");
   if (value(overall) < 0.02) {
-    out.push_back(finding("knows-nothing", "bad", fmt::format("The model answers {} of {} questions rightly: it does not know these facts.", percent(overall), overall.at("n").get<int64_t>()),
+    out.push_back(finding("knows-nothing", "bad",
+                          fmt::format("The model answers {} of {} questions rightly: it does not know these facts.",
+                                      percent(overall), overall.at("n").get<int64_t>()),
                           "Do not use its answers to such questions; give it passages to read, or another model."));
     return;
   }
-  std::string text = fmt::format("Without help the model answers {} of {} questions rightly.", percent(overall), overall.at("n").get<int64_t>());
+  std::string text = fmt::format("Without help the model answers {} of {} questions rightly.", percent(overall),
+                                 overall.at("n").get<int64_t>());
   if (bands.size() > 1) {
     const Json &rare = bands.front(), &common = bands.back();
-    text += fmt::format(" Facts in the band {}: {}; in the band {}: {}.", rare.at("label").get<std::string>(), percent(rare.at("accuracy")), common.at("label").get<std::string>(), percent(common.at("accuracy")));
+    text += fmt::format(" Facts in the band {}: {}; in the band {}: {}.", rare.at("label").get<std::string>(),
+                        percent(rare.at("accuracy")), common.at("label").get<std::string>(),
+                        percent(common.at("accuracy")));
   }
   out.push_back(finding("recall", value(overall) >= 0.8 ? "good" : "info", text));
   if (bands.size() > 1 && value(bands.front().at("accuracy")) < 0.2 && value(bands.front().at("right_type")) > 0.8) {
     out.push_back(finding("fluent-inventions", "caution",
-                          fmt::format("Asked about the rarest facts it does not decline: {} of its answers have the right form, {} are right, and it gives them {} on average.",
-                                      percent(bands.front().at("right_type")), percent(bands.front().at("accuracy")), percent(bands.front().at("confidence"))),
+                          fmt::format("Asked about the rarest facts it does not decline: {} of its answers have the "
+                                      "right form, {} are right, and it gives them {} on average.",
+                                      percent(bands.front().at("right_type")), percent(bands.front().at("accuracy")),
+                                      percent(bands.front().at("confidence"))),
                           "A fluent answer is no sign of knowledge here; look at its probability."));
   }
 }
@@ -46,22 +53,31 @@ void about_certainty(const Json& study, Json& out) {
   const Json& advice = study.at("certainty").at("advice");
   const Json* best = nullptr;
   for (const Json& score : study.at("certainty").at("scores"))
-    if (!std::isnan(value(score.at("auroc"))) && (!best || value(score.at("auroc")) > value(best->at("auroc")))) best = &score;
+    if (!std::isnan(value(score.at("auroc"))) && (!best || value(score.at("auroc")) > value(best->at("auroc"))))
+      best = &score;
   if (!advice.is_null()) {
-    out.push_back(finding("abstain", "good",
-                          fmt::format("Abstain under {:.2f}: error {}, coverage {} (judged on people or subjects that the threshold was not chosen on).", value(advice.at("threshold")),
-                                      percent(advice.at("error")), percent(advice.at("coverage"))),
-                          fmt::format("Let the model answer only when its answer's probability is at least {:.2f}.", value(advice.at("threshold")))));
+    out.push_back(
+        finding("abstain", "good",
+                fmt::format("Abstain under {:.2f}: error {}, coverage {} (judged on people or subjects that the "
+                            "threshold was not chosen on).",
+                            value(advice.at("threshold")), percent(advice.at("error")), percent(advice.at("coverage"))),
+                fmt::format("Let the model answer only when its answer's probability is at least {:.2f}.",
+                            value(advice.at("threshold")))));
   } else if (best) {
-    out.push_back(finding("no-threshold", "bad", "No probability threshold brings the error to 5 %.", "Do not rely on this model's answers to these questions without a source."));
+    out.push_back(finding("no-threshold", "bad", "No probability threshold brings the error to 5 %.",
+                          "Do not rely on this model's answers to these questions without a source."));
   }
   if (best) {
     const double auroc = value(best->at("auroc"));
-    out.push_back(finding("best-score", auroc >= 0.8 ? "good" : "caution", fmt::format("The score that tells right from wrong best is {} (AUROC {:.2f}).", best->at("title").get<std::string>(), auroc)));
+    out.push_back(finding("best-score", auroc >= 0.8 ? "good" : "caution",
+                          fmt::format("The score that tells right from wrong best is {} (AUROC {:.2f}).",
+                                      best->at("title").get<std::string>(), auroc)));
   }
   const Json& probability = study.at("certainty").at("scores").at(0);
   if (!probability.at("ece").is_null() && value(probability.at("ece")) > 0.1) {
-    out.push_back(finding("miscalibrated", "caution", fmt::format("Its probabilities are off by {} on average (expected calibration error).", percent(probability.at("ece"))),
+    out.push_back(finding("miscalibrated", "caution",
+                          fmt::format("Its probabilities are off by {} on average (expected calibration error).",
+                                      percent(probability.at("ece"))),
                           "Read them as an order, not as chances, until they are calibrated."));
   }
 }
@@ -70,16 +86,21 @@ void about_conflict(const Json& study, Json& out) {
   const Json& conflict = study.at("conflict");
   if (conflict.is_null()) return;
   if (const Json* known = labelled(conflict.at("groups"), "known facts")) {
-    out.push_back(finding("conflict", "caution",
-                          fmt::format("When a passage contradicts what it knows, it follows the passage in {}, its memory in {} and neither in {} of the cases.", percent(known->at("context")),
-                                      percent(known->at("memory")), percent(known->at("neither"))),
-                          "Say in the prompt which source counts, or set a control."));
+    out.push_back(
+        finding("conflict", "caution",
+                fmt::format("When a passage contradicts what it knows, it follows the passage in {}, its memory in {} "
+                            "and neither in {} of the cases.",
+                            percent(known->at("context")), percent(known->at("memory")), percent(known->at("neither"))),
+                "Say in the prompt which source counts, or set a control."));
   }
-  const Json *context = labelled(conflict.at("by_intent"), "use the context"), *memory = labelled(conflict.at("by_intent"), "use memory");
+  const Json *context = labelled(conflict.at("by_intent"), "use the context"),
+             *memory = labelled(conflict.at("by_intent"), "use memory");
   if (context && memory) {
     const bool obeys = value(context->at("context")) > 0.8 && value(memory->at("memory")) > 0.8;
-    out.push_back(finding("intent", obeys ? "good" : "caution",
-                          fmt::format("Told to use the passage it does so in {} of the conflicts, told to use its memory in {}.", percent(context->at("context")), percent(memory->at("memory")))));
+    out.push_back(
+        finding("intent", obeys ? "good" : "caution",
+                fmt::format("Told to use the passage it does so in {} of the conflicts, told to use its memory in {}.",
+                            percent(context->at("context")), percent(memory->at("memory")))));
   }
 }
 
@@ -88,26 +109,37 @@ void about_inside(const Json& study, Json& out) {
     const Json& best = probe.at("best");
     const double auroc = value(best.at("auroc"));
     out.push_back(finding(("probe-" + probe.at("id").get<std::string>()).c_str(), "info",
-                          fmt::format("{} can be read with AUROC {:.2f} at layer {}, position {}{}.", probe.at("title").get<std::string>(), auroc, best.at("layer").get<std::string>(),
+                          fmt::format("{} can be read with AUROC {:.2f} at layer {}, position {}{}.",
+                                      probe.at("title").get<std::string>(), auroc, best.at("layer").get<std::string>(),
                                       best.at("position").get<std::string>(),
-                                      probe.at("baseline").is_null() ? "" : fmt::format(" (from the output alone: {:.2f})", value(probe.at("baseline"))))));
+                                      probe.at("baseline").is_null() ? ""
+                                                                     : fmt::format(" (from the output alone: {:.2f})",
+                                                                                   value(probe.at("baseline"))))));
   }
 }
 
 void about_levers(const Json& study, Json& out) {
   for (const Json& lever : study.at("levers")) {
     const Json *plain = nullptr, *best = nullptr;
-    const auto moved = [](const Json& point) { return point.at("moved").empty() ? NAN : value(point.at("moved").at(0).at("rate")); };
+    const auto moved = [](const Json& point) {
+      return point.at("moved").empty() ? NAN : value(point.at("moved").at(0).at("rate"));
+    };
     for (const Json& point : lever.at("points")) {
       if (point.at("setting") == "0") plain = &point;
       if (!best || moved(point) > moved(*best)) best = &point;
     }
     if (!plain || !best || std::isnan(moved(*plain))) continue;
     const std::string setting = best->at("setting").get<std::string>();
-    out.push_back(finding(lever.at("id").get<std::string>().c_str(), "info",
-                          fmt::format("{} moves answers from the passage from {:.0f} % to {:.0f} % at {} = {}; answers from neither go from {} to {}.", lever.at("title").get<std::string>(), 100 * moved(*plain),
-                                      100 * moved(*best), lever.at("parameter").get<std::string>(), setting, percent(plain->at("broke").at(0).at("rate")), percent(best->at("broke").at(0).at("rate"))),
-                          best == plain ? "" : fmt::format("To make it follow passages: --control {}:{}={}", lever.at("id").get<std::string>(), lever.at("parameter").get<std::string>(), setting)));
+    out.push_back(finding(
+        lever.at("id").get<std::string>().c_str(), "info",
+        fmt::format("{} moves answers from the passage from {:.0f} % to {:.0f} % at {} = {}; answers from neither go "
+                    "from {} to {}.",
+                    lever.at("title").get<std::string>(), 100 * moved(*plain), 100 * moved(*best),
+                    lever.at("parameter").get<std::string>(), setting, percent(plain->at("broke").at(0).at("rate")),
+                    percent(best->at("broke").at(0).at("rate"))),
+        best == plain ? ""
+                      : fmt::format("To make it follow passages: --control {}:{}={}", lever.at("id").get<std::string>(),
+                                    lever.at("parameter").get<std::string>(), setting)));
   }
 }
 

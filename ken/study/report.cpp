@@ -10,7 +10,9 @@ extern const char ken_embedded_report_begin[], ken_embedded_report_end[];
 namespace ken::study {
 
 std::span<const std::byte> embedded_model() { return {ken_embedded_model_begin, ken_embedded_model_end}; }
-std::string_view embedded_report() { return {ken_embedded_report_begin, size_t(ken_embedded_report_end - ken_embedded_report_begin)}; }
+std::string_view embedded_report() {
+  return {ken_embedded_report_begin, size_t(ken_embedded_report_end - ken_embedded_report_begin)};
+}
 
 std::string report_html(const Json& study) {
   const std::string_view page = embedded_report();
@@ -20,8 +22,10 @@ std::string report_html(const Json& study) {
   std::string data;
   for (char c : study.dump(-1, ' ', false, Json::error_handler_t::replace)) {
     // "</script>" inside a string must not end the element.
-    if (c == '<') data += "\\u003c";
-    else data += c;
+    if (c == '<')
+      data += "\\u003c";
+    else
+      data += c;
   }
   return std::string(page.substr(0, begin + open.size())) + data + std::string(page.substr(end));
 }

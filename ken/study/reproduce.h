@@ -6,8 +6,9 @@
 
 namespace ken::study {
 
-// {id, model_sha256, source_sha256, seeds, figures: [{name, unit, per_seed, mean, sd, bar, side_effect}], holds, reason}
-Json reproduce(const tasks::ClaimEntry& claim, const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style, const std::vector<uint64_t>& seeds,
-               const Progress& progress);
+// {id, model_sha256, source_sha256, seeds, figures: [{name, unit, per_seed, mean, sd, bar, side_effect}], holds,
+// reason}
+Json reproduce(const tasks::ClaimEntry& claim, const model::Model& model, const data::FactSet& facts,
+               const data::PromptStyle& style, const std::vector<uint64_t>& seeds, const Progress& progress);
 
 }  // namespace ken::study

@@ -5,7 +5,8 @@
 
 namespace ken::study {
 
-RowFile::RowFile(fs::path path, const Json& header, std::vector<size_t> blocks) : path_(std::move(path)), blocks_(std::move(blocks)) {
+RowFile::RowFile(fs::path path, const Json& header, std::vector<size_t> blocks)
+    : path_(std::move(path)), blocks_(std::move(blocks)) {
   const std::string first = io::jsonl_line(header);
   if (!fs::exists(path_)) {
     write_text(path_, first);
@@ -16,7 +17,10 @@ RowFile::RowFile(fs::path path, const Json& header, std::vector<size_t> blocks) 
 
 void RowFile::recover(const std::string& text, const std::string& header) {
   if (text.substr(0, header.size()) != header) {
-    fail_usage("study", "{} belongs to another study (model, facts, seed or settings differ); name another folder with -o or remove it", path_.string());
+    fail_usage(
+        "study",
+        "{} belongs to another study (model, facts, seed or settings differ); name another folder with -o or remove it",
+        path_.string());
   }
   size_t at = header.size(), kept = at;
   std::vector<Json> block;
@@ -37,7 +41,8 @@ void RowFile::recover(const std::string& text, const std::string& header) {
 }
 
 void RowFile::append(const std::vector<Json>& rows) {
-  if (rows.size() != blocks_.at(finished_)) fail("study", "block {} has {} rows, not {}", finished_, rows.size(), blocks_[finished_]);
+  if (rows.size() != blocks_.at(finished_))
+    fail("study", "block {} has {} rows, not {}", finished_, rows.size(), blocks_[finished_]);
   std::string text;
   for (const Json& row : rows) text += io::jsonl_line(row);
   append_text(path_, text);

@@ -1,5 +1,5 @@
-// The rows of a study on disk: one JSON object a line, written in whole blocks, so that a killed run goes on where the last
-// finished block ended and gives the same bytes.
+// The rows of a study on disk: one JSON object a line, written in whole blocks, so that a killed run goes on where the
+// last finished block ended and gives the same bytes.
 #pragma once
 #include <functional>
 #include <vector>
@@ -15,13 +15,13 @@ class RowFile {
   // A torn last line and the rows after the last whole block are cut away.
   RowFile(fs::path path, const Json& header, std::vector<size_t> blocks);
   size_t finished_blocks() const { return finished_; }
-  void append(const std::vector<Json>& rows);   // exactly the next block
+  void append(const std::vector<Json>& rows);  // exactly the next block
   const std::vector<Json>& rows() const { return rows_; }
 
  private:
   void recover(const std::string& text, const std::string& header);
   fs::path path_;
-  std::vector<size_t> blocks_;                  // rows in each block
+  std::vector<size_t> blocks_;  // rows in each block
   std::vector<Json> rows_;
   size_t finished_ = 0;
 };

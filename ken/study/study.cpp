@@ -26,7 +26,8 @@ struct Block {
 
 class Study {
  public:
-  Study(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style, const StudyOptions& options)
+  Study(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
+        const StudyOptions& options)
       : model_(model), facts_(facts), style_(style), options_(options) {
     for (const auto& fact : facts.facts)
       for (const auto& answer : fact.answers) types_[fact.relation].insert(data::normalize_answer(answer));
@@ -51,22 +52,29 @@ class Study {
       for (const Json& row : rows) remember(row);
       file.append(rows);
       done += rows.size();
-      seconds[blocks_[b].stage] = seconds.value(blocks_[b].stage, 0.0) + std::chrono::duration<double>(Clock::now() - started).count();
+      seconds[blocks_[b].stage] =
+          seconds.value(blocks_[b].stage, 0.0) + std::chrono::duration<double>(Clock::now() - started).count();
       if (options_.progress) options_.progress("study", done, total, blocks_[b].stage);
     }
     result.questions = file.rows().size();
     result.study = summarize(model_, facts_, file.rows(), options_);
     write_text(options_.out / "study.json", result.study.dump(1) + "\n");
     write_text(options_.out / "report.html", report_html(result.study));
-    const Json times{{"seconds", std::chrono::duration<double>(Clock::now() - begin).count()}, {"stages", seconds}, {"rows", result.questions},
-                     {"resumed", result.resumed}, {"threads", at::get_num_threads()}, {"compute", nn::compute_name(options_.compute)}};
+    const Json times{{"seconds", std::chrono::duration<double>(Clock::now() - begin).count()},
+                     {"stages", seconds},
+                     {"rows", result.questions},
+                     {"resumed", result.resumed},
+                     {"threads", at::get_num_threads()},
+                     {"compute", nn::compute_name(options_.compute)}};
     write_text(options_.out / "run.json", times.dump(1) + "\n");
     return result;
   }
 
  private:
-  void add_stage(const std::string& stage, size_t items, size_t size, std::function<std::vector<Json>(size_t, size_t)> run) {
-    for (size_t begin = 0; begin < items; begin += size) blocks_.push_back({stage, begin, std::min(items, begin + size), run});
+  void add_stage(const std::string& stage, size_t items, size_t size,
+                 std::function<std::vector<Json>(size_t, size_t)> run) {
+    for (size_t begin = 0; begin < items; begin += size)
+      blocks_.push_back({stage, begin, std::min(items, begin + size), run});
     items_ += items;
   }
 
@@ -75,7 +83,8 @@ class Study {
     add_stage("context", facts_.contexts.size(), block_size, [this](size_t b, size_t e) { return context(b, e); });
     choose_lever_items();
     for (double alpha : lever_items_.empty() ? std::vector<double>{} : options_.alphas) {
-      add_stage("lever", lever_items_.size(), lever_items_.size(), [this, alpha](size_t b, size_t e) { return lever(alpha, b, e); });
+      add_stage("lever", lever_items_.size(), lever_items_.size(),
+                [this, alpha](size_t b, size_t e) { return lever(alpha, b, e); });
     }
     add_stage("probe", 2, 1, [this](size_t b, size_t) { return probe(b == 0 ? "correct" : "conflict"); });
   }
@@ -85,25 +94,35 @@ class Study {
     std::map<std::string, size_t> taken;
     for (size_t i = 0; i < facts_.contexts.size(); ++i) {
       const auto& item = facts_.contexts[i];
-      const bool wanted = (item.kind == "conflict" && item.intent == "none") || item.kind == "agree" || item.kind == "irrelevant";
+      const bool wanted =
+          (item.kind == "conflict" && item.intent == "none") || item.kind == "agree" || item.kind == "irrelevant";
       if (wanted && taken[item.kind]++ < (item.kind == "conflict" ? 200u : 100u)) lever_items_.push_back(i);
     }
   }
 
   Json header() const {
     std::string all;
-    for (const auto& fact : facts_.facts) all += data::to_json(fact).dump(-1, ' ', false, Json::error_handler_t::replace);
-    for (const auto& item : facts_.contexts) all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
-    return {{"stage", "header"}, {"schema", "ken.rows/1"}, {"model", model_.sha256}, {"facts", sha256(std::as_bytes(std::span(all)))},
-            {"seed", options_.seed}, {"compute", nn::compute_name(options_.compute)}, {"samples", options_.samples}, {"alphas", options_.alphas}};
+    for (const auto& fact : facts_.facts)
+      all += data::to_json(fact).dump(-1, ' ', false, Json::error_handler_t::replace);
+    for (const auto& item : facts_.contexts)
+      all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
+    return {{"stage", "header"},           {"schema", "ken.rows/1"},
+            {"model", model_.sha256},      {"facts", sha256(std::as_bytes(std::span(all)))},
+            {"seed", options_.seed},       {"compute", nn::compute_name(options_.compute)},
+            {"samples", options_.samples}, {"alphas", options_.alphas}};
   }
 
   Json row(const char* stage, const std::string& id, const char* metric) const {
-    return {{"stage", stage}, {"id", id}, {"metric", metric}, {"seed", options_.seed}, {"compute", nn::compute_name(options_.compute)}};
+    return {{"stage", stage},
+            {"id", id},
+            {"metric", metric},
+            {"seed", options_.seed},
+            {"compute", nn::compute_name(options_.compute)}};
   }
 
   std::vector<Json> recall(size_t begin, size_t end) {
-    const auto probability = evidence::estimator_from("sequence-probability"), entropy = evidence::estimator_from("token-entropy");
+    const auto probability = evidence::estimator_from("sequence-probability"),
+               entropy = evidence::estimator_from("token-entropy");
     const auto semantic = evidence::estimator_from(fmt::format("semantic-entropy:samples={}", options_.samples));
     std::vector<generate::Request> requests;
     for (size_t i = begin; i < end; ++i) requests.push_back(evidence::closed_book(facts_.facts[i], style_));
@@ -117,10 +136,17 @@ class Study {
       Json samples = Json::array();
       for (const auto& sample : e.samples) samples.push_back(sample.text);
       Json r = row("recall", fact.id, exact_match);
-      r.update({{"relation", fact.relation}, {"exposure", fact.exposure}, {"group", fact.group}, {"question", fact.question}, {"gold", fact.answers[0]},
-                {"answer", e.greedy.text}, {"right", data::same_answer(e.greedy.text, fact.answers)},
+      r.update({{"relation", fact.relation},
+                {"exposure", fact.exposure},
+                {"group", fact.group},
+                {"question", fact.question},
+                {"gold", fact.answers[0]},
+                {"answer", e.greedy.text},
+                {"right", data::same_answer(e.greedy.text, fact.answers)},
                 {"right_type", types_.at(fact.relation).count(data::normalize_answer(e.greedy.text)) > 0},
-                {"sequence-probability", probability.score(e)}, {"token-entropy", entropy.score(e)}, {"semantic-entropy", semantic.score(e)},
+                {"sequence-probability", probability.score(e)},
+                {"token-entropy", entropy.score(e)},
+                {"semantic-entropy", semantic.score(e)},
                 {"samples", samples}});
       rows.push_back(std::move(r));
     }
@@ -142,11 +168,21 @@ class Study {
       const auto& item = facts_.contexts[i];
       const auto& answer = answers[i - begin];
       Json r = row("context", item.id, "whose answer is given: exact match after SQuAD normalisation");
-      r.update({{"fact", item.fact}, {"kind", item.kind}, {"intent", item.intent}, {"exposure", item.exposure}, {"group", item.group},
-                {"known", known_.count(item.fact) > 0}, {"question", item.question}, {"context", item.context}, {"instruction", item.instruction},
-                {"gold", item.answers.empty() ? "" : item.answers[0]}, {"answer", answer.text},
+      r.update({{"fact", item.fact},
+                {"kind", item.kind},
+                {"intent", item.intent},
+                {"exposure", item.exposure},
+                {"group", item.group},
+                {"known", known_.count(item.fact) > 0},
+                {"question", item.question},
+                {"context", item.context},
+                {"instruction", item.instruction},
+                {"gold", item.answers.empty() ? "" : item.answers[0]},
+                {"answer", answer.text},
                 {"followed", evidence::followed(answer.text, item, memory_of(item))},
-                {"right", data::same_answer(answer.text, item.answers)}, {"sequence-probability", std::exp(answer.logprob())}, {"extra", item.extra}});
+                {"right", data::same_answer(answer.text, item.answers)},
+                {"sequence-probability", std::exp(answer.logprob())},
+                {"extra", item.extra}});
       rows.push_back(std::move(r));
     }
     return rows;
@@ -164,8 +200,13 @@ class Study {
       const auto& item = facts_.contexts[lever_items_[i]];
       Json r = row("lever", item.id, "whose answer is given: exact match after SQuAD normalisation");
       const std::string& text = answers[i - begin].text;
-      r.update({{"control", "cad"}, {"alpha", alpha}, {"kind", item.kind}, {"known", known_.count(item.fact) > 0}, {"answer", text},
-                {"followed", evidence::followed(text, item, memory_of(item))}, {"right", data::same_answer(text, item.answers)}});
+      r.update({{"control", "cad"},
+                {"alpha", alpha},
+                {"kind", item.kind},
+                {"known", known_.count(item.fact) > 0},
+                {"answer", text},
+                {"followed", evidence::followed(text, item, memory_of(item))},
+                {"right", data::same_answer(text, item.answers)}});
       rows.push_back(std::move(r));
     }
     return rows;
@@ -179,7 +220,7 @@ class Study {
       const readout::AnalysisInput input{model_, facts_, style_, options_.seed, nn::Compute::f32};
       r["table"] = entry.run(input, resolve_params(entry.card, {{"target", target}})).table;
     } catch (const Error& error) {
-      r["skipped"] = error.what();   // too few right or wrong answers to tell apart: the report says so
+      r["skipped"] = error.what();  // too few right or wrong answers to tell apart: the report says so
     }
     return {r};
   }
@@ -194,18 +235,20 @@ class Study {
   const data::FactSet& facts_;
   const data::PromptStyle& style_;
   const StudyOptions& options_;
-  std::map<std::string, std::set<std::string>> types_;        // relation -> every answer of it, normalised
+  std::map<std::string, std::set<std::string>> types_;  // relation -> every answer of it, normalised
   std::vector<Block> blocks_;
   std::vector<size_t> lever_items_;
   size_t items_ = 0;
-  std::unordered_map<std::string, std::string> answers_;      // fact -> closed-book answer
-  std::set<std::string> known_;                               // facts answered rightly closed-book
+  std::unordered_map<std::string, std::string> answers_;  // fact -> closed-book answer
+  std::set<std::string> known_;                           // facts answered rightly closed-book
 };
 
 }  // namespace
 
-StudyResult run_study(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style, const StudyOptions& options) {
-  if (facts.facts.empty()) fail("study", "the fact set {} is empty; give at least one question with its answer", facts.name);
+StudyResult run_study(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
+                      const StudyOptions& options) {
+  if (facts.facts.empty())
+    fail("study", "the fact set {} is empty; give at least one question with its answer", facts.name);
   return Study(model, facts, style, options).run();
 }
 

@@ -11,20 +11,22 @@ struct StudyOptions {
   fs::path out;
   uint64_t seed = 0;
   nn::Compute compute = nn::Compute::fast;
-  int64_t samples = 10;                    // answers sampled a question, for semantic entropy
-  std::vector<double> alphas = {-1, -0.5, 0, 0.5, 1, 2, 4};   // of the CAD curve
+  int64_t samples = 10;                                      // answers sampled a question, for semantic entropy
+  std::vector<double> alphas = {-1, -0.5, 0, 0.5, 1, 2, 4};  // of the CAD curve
   Progress progress;
 };
 
 struct StudyResult {
-  Json study;                              // what study.json holds
-  size_t questions = 0, resumed = 0;       // rows asked in all, and found finished
+  Json study;                         // what study.json holds
+  size_t questions = 0, resumed = 0;  // rows asked in all, and found finished
 };
 
-StudyResult run_study(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style, const StudyOptions& options);
+StudyResult run_study(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
+                      const StudyOptions& options);
 
 // study.json from the rows alone.
-Json summarize(const model::Model& model, const data::FactSet& facts, const std::vector<Json>& rows, const StudyOptions& options);
+Json summarize(const model::Model& model, const data::FactSet& facts, const std::vector<Json>& rows,
+               const StudyOptions& options);
 Json findings(const Json& study);
 // The self-contained page: the built page with the study's JSON put in.
 std::string report_html(const Json& study);

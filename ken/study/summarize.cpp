@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <set>
 
+#include "ken/base/error.h"
 #include "ken/evidence/evidence.h"
 #include "ken/stats/stats.h"
-#include "ken/base/error.h"
 #include "ken/study/study.h"
 
 namespace ken::study {
@@ -16,7 +16,9 @@ using Rows = std::vector<const Json*>;
 Json count_of(int64_t value) { return stats::to_json(Number{double(value), value, NAN, NAN, "count"}); }
 
 // A number that is not measured over items: its interval is empty.
-Json plain(double value, int64_t n, const std::string& metric) { return stats::to_json(Number{value, n, NAN, NAN, metric}); }
+Json plain(double value, int64_t n, const std::string& metric) {
+  return stats::to_json(Number{value, n, NAN, NAN, metric});
+}
 
 Json share(const Rows& rows, const std::string& metric, const std::function<bool(const Json&)>& hit) {
   const auto hits = std::count_if(rows.begin(), rows.end(), [&](const Json* r) { return hit(*r); });
@@ -45,7 +47,8 @@ class Bands {
       while (low * 10 <= exposure) low *= 10;
       return exposure == 0 ? "0" : fmt::format("{}-{}", low, low * 10 - 1);
     }
-    static const std::pair<int64_t, const char*> bands[] = {{0, "0"}, {2, "1-2"}, {6, "3-6"}, {15, "7-15"}, {40, "16-40"}};
+    static const std::pair<int64_t, const char*> bands[] = {
+        {0, "0"}, {2, "1-2"}, {6, "3-6"}, {15, "7-15"}, {40, "16-40"}};
     for (const auto& [top, name] : bands)
       if (exposure <= top) return name;
     return "41+";
@@ -67,13 +70,19 @@ std::vector<std::pair<std::string, Rows>> by_exposure(const Rows& rows, const Ba
     least[label] = std::min(least[label], exposure);
   }
   std::vector<std::pair<std::string, Rows>> ordered(groups.begin(), groups.end());
-  std::sort(ordered.begin(), ordered.end(), [&](const auto& a, const auto& b) { return least[a.first] < least[b.first]; });
+  std::sort(ordered.begin(), ordered.end(),
+            [&](const auto& a, const auto& b) { return least[a.first] < least[b.first]; });
   return ordered;
 }
 
 Json example(const Json& r, const std::string& verdict) {
-  return {{"id", r.at("id")}, {"question", r.at("question")}, {"gold", r.at("gold")}, {"answer", r.at("answer")}, {"context", r.value("context", "")},
-          {"verdict", verdict}, {"confidence", plain(r.at("sequence-probability"), 1, "sequence-probability")}};
+  return {{"id", r.at("id")},
+          {"question", r.at("question")},
+          {"gold", r.at("gold")},
+          {"answer", r.at("answer")},
+          {"context", r.value("context", "")},
+          {"verdict", verdict},
+          {"confidence", plain(r.at("sequence-probability"), 1, "sequence-probability")}};
 }
 
 // Up to `each` rows of every label, evenly spread, so that the examples are no hand-picked ones.
@@ -89,21 +98,27 @@ Json examples(const Rows& rows, size_t each, const std::function<std::string(con
 }
 
 Json recall_section(const Rows& rows, const Bands& bands, uint64_t seed) {
-  Json section{{"overall", share(rows, "accuracy", right)}, {"by_exposure", Json::array()}, {"by_relation", Json::array()}};
+  Json section{
+      {"overall", share(rows, "accuracy", right)}, {"by_exposure", Json::array()}, {"by_relation", Json::array()}};
   for (const auto& [label, group] : by_exposure(rows, bands)) {
-    section["by_exposure"].push_back({{"label", label}, {"accuracy", share(group, "accuracy", right)},
+    section["by_exposure"].push_back({{"label", label},
+                                      {"accuracy", share(group, "accuracy", right)},
                                       {"confidence", average(group, "sequence-probability", "mean_confidence", seed)},
-                                      {"right_type", share(group, "answer_of_the_relation", [](const Json& r) { return r.at("right_type").get<bool>(); })}});
+                                      {"right_type", share(group, "answer_of_the_relation", [](const Json& r) {
+                                         return r.at("right_type").get<bool>();
+                                       })}});
   }
   std::map<std::string, Rows> relations;
   for (const Json* r : rows) relations[r->at("relation").get<std::string>()].push_back(r);
-  for (const auto& [label, group] : relations) section["by_relation"].push_back({{"label", label.empty() ? "all" : label}, {"accuracy", share(group, "accuracy", right)}});
+  for (const auto& [label, group] : relations)
+    section["by_relation"].push_back(
+        {{"label", label.empty() ? "all" : label}, {"accuracy", share(group, "accuracy", right)}});
   section["examples"] = examples(rows, 6, [](const Json& r) { return right(r) ? "right" : "wrong"; });
   return section;
 }
 
 struct Scored {
-  std::vector<double> raw, surer;          // as defined, and turned so that higher is surer
+  std::vector<double> raw, surer;  // as defined, and turned so that higher is surer
   std::vector<int> right;
 };
 
@@ -121,11 +136,12 @@ Json curve_section(const Scored& s, bool lower, int64_t n) {
   const auto curve = stats::risk_coverage(s.surer, s.right);
   Json points = Json::array();
   double next = 0;
-  for (const auto& point : curve) {       // at most 41 points are drawn
+  for (const auto& point : curve) {  // at most 41 points are drawn
     if (point.coverage + 1e-12 < next && &point != &curve.back()) continue;
     next = point.coverage + 0.025;
     points.push_back({{"coverage", plain(point.coverage, n, "coverage")},
-                      {"risk", stats::to_json(stats::proportion(int64_t(std::llround(point.risk * double(point.n))), point.n, "selective_risk"))},
+                      {"risk", stats::to_json(stats::proportion(int64_t(std::llround(point.risk * double(point.n))),
+                                                                point.n, "selective_risk"))},
                       {"threshold", plain(lower ? -point.threshold : point.threshold, n, "threshold")}});
   }
   return points;
@@ -135,16 +151,23 @@ Json score_section(const Rows& rows, const std::string& id, uint64_t seed) {
   const Card& card = Registry<evidence::EstimatorEntry>::get().at("estimator", id).card;
   const bool lower = card.direction.starts_with("lower"), probability = id == "sequence-probability";
   const Scored s = scored(rows, id, lower);
-  Json section{{"id", id}, {"title", card.title}, {"surer", lower ? "lower" : "higher"},
+  Json section{{"id", id},
+               {"title", card.title},
+               {"surer", lower ? "lower" : "higher"},
                {"auroc", stats::to_json(stats::bootstrap(s.surer, s.right, stats::auroc, seed, "auroc"))},
-               {"aurc", stats::to_json(stats::bootstrap(s.surer, s.right, stats::aurc, seed, "aurc"))}, {"ece", nullptr}, {"brier", nullptr},
+               {"aurc", stats::to_json(stats::bootstrap(s.surer, s.right, stats::aurc, seed, "aurc"))},
+               {"ece", nullptr},
+               {"brier", nullptr},
                {"reliability", Json::array()}};
   if (probability) {
     section["ece"] = stats::to_json(stats::bootstrap(s.raw, s.right, stats::ece15, seed, "ece_equal_width_15"));
     section["brier"] = stats::to_json(stats::bootstrap(s.raw, s.right, stats::brier, seed, "brier"));
     for (const auto& bin : stats::reliability(s.raw, s.right)) {
-      section["reliability"].push_back({{"label", fmt::format("{:.1f}-{:.1f}", bin.low, bin.high)}, {"confidence", plain(bin.confidence, bin.n, "mean_confidence")},
-                                        {"accuracy", stats::to_json(stats::proportion(int64_t(std::llround(bin.accuracy * double(bin.n))), bin.n, "accuracy"))}});
+      section["reliability"].push_back(
+          {{"label", fmt::format("{:.1f}-{:.1f}", bin.low, bin.high)},
+           {"confidence", plain(bin.confidence, bin.n, "mean_confidence")},
+           {"accuracy", stats::to_json(stats::proportion(int64_t(std::llround(bin.accuracy * double(bin.n))), bin.n,
+                                                         "accuracy"))}});
     }
   }
   section["risk_coverage"] = curve_section(s, lower, int64_t(rows.size()));
@@ -177,14 +200,18 @@ Json advice(const Rows& rows, uint64_t seed) {
   }
   const double threshold = threshold_of(rows);
   if (answered.empty() || std::isnan(threshold)) return nullptr;
-  return {{"score", "sequence-probability"}, {"threshold", plain(threshold, int64_t(rows.size()), "threshold_for_5_percent_risk")},
-          {"error", share(answered, "selective_risk_cross_fitted_over_5_folds_of_groups", [](const Json& r) { return !right(r); })},
-          {"coverage", stats::to_json(stats::proportion(int64_t(answered.size()), int64_t(rows.size()), "coverage_cross_fitted_over_5_folds_of_groups"))}};
+  return {{"score", "sequence-probability"},
+          {"threshold", plain(threshold, int64_t(rows.size()), "threshold_for_5_percent_risk")},
+          {"error", share(answered, "selective_risk_cross_fitted_over_5_folds_of_groups",
+                          [](const Json& r) { return !right(r); })},
+          {"coverage", stats::to_json(stats::proportion(int64_t(answered.size()), int64_t(rows.size()),
+                                                        "coverage_cross_fitted_over_5_folds_of_groups"))}};
 }
 
 Json certainty_section(const Rows& rows, uint64_t seed) {
   Json section{{"scores", Json::array()}, {"advice", advice(rows, seed)}};
-  for (const char* id : {"sequence-probability", "token-entropy", "semantic-entropy"}) section["scores"].push_back(score_section(rows, id, seed));
+  for (const char* id : {"sequence-probability", "token-entropy", "semantic-entropy"})
+    section["scores"].push_back(score_section(rows, id, seed));
   Rows sure_and_wrong;
   for (const Json* r : rows)
     if (!right(*r) && r->at("sequence-probability").get<double>() > 0.5) sure_and_wrong.push_back(r);
@@ -195,7 +222,8 @@ Json certainty_section(const Rows& rows, uint64_t seed) {
 Json follow(const std::string& label, const Rows& rows) {
   Json result{{"label", label}};
   for (const char* side : {"context", "memory", "neither"})
-    result[side] = share(rows, std::string("share_following_") + side, [side](const Json& r) { return r.at("followed") == side; });
+    result[side] =
+        share(rows, std::string("share_following_") + side, [side](const Json& r) { return r.at("followed") == side; });
   return result;
 }
 
@@ -214,10 +242,15 @@ Json conflict_section(const Rows& rows, const Bands& bands) {
   const auto is = [](const char* key, const char* value) { return [=](const Json& r) { return r.at(key) == value; }; };
   const Rows conflicts = where(rows, is("kind", "conflict")), plain_conflicts = where(conflicts, is("intent", "none"));
   const Rows known = where(plain_conflicts, [](const Json& r) { return r.at("known").get<bool>(); });
-  Json section{{"groups", Json::array()}, {"by_exposure", Json::array()}, {"by_intent", Json::array()}, {"reading", Json::array()}};
+  Json section{{"groups", Json::array()},
+               {"by_exposure", Json::array()},
+               {"by_intent", Json::array()},
+               {"reading", Json::array()}};
   add_follow(section["groups"], "known facts", known);
-  add_follow(section["groups"], "unknown facts", where(plain_conflicts, [](const Json& r) { return !r.at("known").get<bool>(); }));
-  for (const auto& [label, group] : by_exposure(plain_conflicts, bands)) add_follow(section["by_exposure"], label, group);
+  add_follow(section["groups"], "unknown facts",
+             where(plain_conflicts, [](const Json& r) { return !r.at("known").get<bool>(); }));
+  for (const auto& [label, group] : by_exposure(plain_conflicts, bands))
+    add_follow(section["by_exposure"], label, group);
   const auto intent = [&](const char* name) {
     return where(conflicts, [=](const Json& r) { return r.at("intent") == name && r.at("known").get<bool>(); });
   };
@@ -230,10 +263,12 @@ Json conflict_section(const Rows& rows, const Bands& bands) {
     reading[n == 0 ? "no distractor" : n == 1 ? "1 distractor" : fmt::format("{} distractors", n)].push_back(r);
   }
   for (const char* label : {"agree", "irrelevant"})
-    if (const Rows group = where(rows, is("kind", label)); !group.empty()) reading[std::string(label) == "agree" ? "passage agrees" : "passage is irrelevant"] = group;
+    if (const Rows group = where(rows, is("kind", label)); !group.empty())
+      reading[std::string(label) == "agree" ? "passage agrees" : "passage is irrelevant"] = group;
   const char* order[] = {"no distractor", "1 distractor", "2 distractors", "passage agrees", "passage is irrelevant"};
   for (const char* label : order)
-    if (reading.count(label)) section["reading"].push_back({{"label", label}, {"accuracy", share(reading[label], "accuracy", right)}});
+    if (reading.count(label))
+      section["reading"].push_back({{"label", label}, {"accuracy", share(reading[label], "accuracy", right)}});
   section["examples"] = examples(plain_conflicts, 4, [](const Json& r) { return r.at("followed").get<std::string>(); });
   return section;
 }
@@ -245,9 +280,12 @@ Json lever_section(const Rows& rows) {
   Json points = Json::array();
   for (const auto& [alpha, group] : settings) {
     const auto kind = [&group = group](const char* name, bool known_only) {
-      return where(group, [=](const Json& r) { return r.at("kind") == name && (!known_only || r.at("known").get<bool>()); });
+      return where(group,
+                   [=](const Json& r) { return r.at("kind") == name && (!known_only || r.at("known").get<bool>()); });
     };
-    const auto rate = [](const std::string& label, const Json& number) { return Json{{"label", label}, {"rate", number}}; };
+    const auto rate = [](const std::string& label, const Json& number) {
+      return Json{{"label", label}, {"rate", number}};
+    };
     const Rows conflict = kind("conflict", false);
     Json point{{"setting", fmt::format("{:g}", alpha)}, {"moved", Json::array()}, {"broke", Json::array()}};
     if (!conflict.empty()) {
@@ -255,8 +293,10 @@ Json lever_section(const Rows& rows) {
       point["moved"] = {rate("answers from the context", f["context"]), rate("answers from memory", f["memory"])};
       point["broke"].push_back(rate("answers from neither", f["neither"]));
     }
-    if (const Rows agree = kind("agree", false); !agree.empty()) point["broke"].push_back(rate("right beside an agreeing passage", share(agree, "accuracy", right)));
-    if (const Rows other = kind("irrelevant", true); !other.empty()) point["broke"].push_back(rate("known facts right beside an irrelevant passage", share(other, "accuracy", right)));
+    if (const Rows agree = kind("agree", false); !agree.empty())
+      point["broke"].push_back(rate("right beside an agreeing passage", share(agree, "accuracy", right)));
+    if (const Rows other = kind("irrelevant", true); !other.empty())
+      point["broke"].push_back(rate("known facts right beside an irrelevant passage", share(other, "accuracy", right)));
     points.push_back(point);
   }
   return {{{"id", "cad"}, {"title", "Context-aware decoding"}, {"parameter", "alpha"}, {"points", points}}};
@@ -264,7 +304,8 @@ Json lever_section(const Rows& rows) {
 
 }  // namespace
 
-Json summarize(const model::Model& model, const data::FactSet& facts, const std::vector<Json>& rows, const StudyOptions& options) {
+Json summarize(const model::Model& model, const data::FactSet& facts, const std::vector<Json>& rows,
+               const StudyOptions& options) {
   std::map<std::string, Rows> stage;
   for (const Json& r : rows) stage[r.at("stage").get<std::string>()].push_back(&r);
   const Bands bands(rows);
@@ -275,9 +316,20 @@ Json summarize(const model::Model& model, const data::FactSet& facts, const std:
   for (const Json* r : stage["probe"])
     if (r->contains("table")) probes.push_back(r->at("table"));
   Json study{{"schema", "ken.study/1"},
-             {"model", {{"name", c.name}, {"sha256", model.sha256}, {"arch", c.arch}, {"compute", nn::compute_name(options.compute)},
-                        {"parameters", count_of(model.parameters())}, {"layers", count_of(c.n_layers)}, {"d_model", count_of(c.d_model)}, {"vocab", count_of(c.vocab)}}},
-             {"facts", {{"name", facts.name}, {"source", facts.source}, {"questions", count_of(int64_t(rows.size() - stage["probe"].size()))}, {"relations", relations}}},
+             {"model",
+              {{"name", c.name},
+               {"sha256", model.sha256},
+               {"arch", c.arch},
+               {"compute", nn::compute_name(options.compute)},
+               {"parameters", count_of(model.parameters())},
+               {"layers", count_of(c.n_layers)},
+               {"d_model", count_of(c.d_model)},
+               {"vocab", count_of(c.vocab)}}},
+             {"facts",
+              {{"name", facts.name},
+               {"source", facts.source},
+               {"questions", count_of(int64_t(rows.size() - stage["probe"].size()))},
+               {"relations", relations}}},
              {"seed", std::to_string(options.seed)},
              {"recall", recall_section(stage["recall"], bands, options.seed)},
              {"certainty", certainty_section(stage["recall"], options.seed)},

@@ -35,7 +35,11 @@ class WorldSource final : public SampleSource {
 class RecordsSource final : public SampleSource {
  public:
   RecordsSource(const fs::path& path, std::shared_ptr<const text::Tokenizer> tokenizer, float weight)
-      : name_(path.string()), sha_(sha256_file(path)), tokenizer_(std::move(tokenizer)), weight_(weight), records_(io::read_records(path)) {
+      : name_(path.string()),
+        sha_(sha256_file(path)),
+        tokenizer_(std::move(tokenizer)),
+        weight_(weight),
+        records_(io::read_records(path)) {
     if (records_.empty()) fail("train", "{} holds no record", name_);
     for (const io::Record& r : records_) check(r);
   }
@@ -53,19 +57,23 @@ class RecordsSource final : public SampleSource {
   void check(const io::Record& r) const {
     const Json& f = r.fields;
     if (f.contains("tokens")) {
-      const bool ids = f["tokens"].is_array() && std::all_of(f["tokens"].begin(), f["tokens"].end(), [](const Json& x) { return x.is_number_unsigned() && x.get<uint64_t>() < (uint64_t{1} << 31); });
+      const bool ids = f["tokens"].is_array() && std::all_of(f["tokens"].begin(), f["tokens"].end(), [](const Json& x) {
+                         return x.is_number_unsigned() && x.get<uint64_t>() < (uint64_t{1} << 31);
+                       });
       if (!ids) fail("train", "{}:{}: tokens must be a list of token ids", name_, r.line);
       if (f.contains("weights") && (!all_numbers(f["weights"]) || f["weights"].size() != f["tokens"].size())) {
         fail("train", "{}:{}: weights must be a list of as many numbers as there are tokens", name_, r.line);
       }
       return;
     }
-    if (!f.contains("text") || !f["text"].is_string()) fail("train", "{}:{}: a record needs \"text\" (a string) or \"tokens\" (a list of ids)", name_, r.line);
+    if (!f.contains("text") || !f["text"].is_string())
+      fail("train", "{}:{}: a record needs \"text\" (a string) or \"tokens\" (a list of ids)", name_, r.line);
     if (!tokenizer_) fail("train", "{}:{}: the model holds no tokenizer; give records with \"tokens\"", name_, r.line);
     if (!f.contains("answers")) return;
     const size_t bytes = f["text"].get_ref<const std::string&>().size();
     const auto span = [&](const Json& x) {
-      return x.is_array() && x.size() == 2 && x[0].is_number_unsigned() && x[1].is_number_unsigned() && x[0].get<uint64_t>() <= x[1].get<uint64_t>() && x[1].get<uint64_t>() <= bytes;
+      return x.is_array() && x.size() == 2 && x[0].is_number_unsigned() && x[1].is_number_unsigned() &&
+             x[0].get<uint64_t>() <= x[1].get<uint64_t>() && x[1].get<uint64_t>() <= bytes;
     };
     if (!f["answers"].is_array() || !std::all_of(f["answers"].begin(), f["answers"].end(), span)) {
       fail("train", "{}:{}: answers must be a list of [begin, end] in bytes of the text", name_, r.line);
@@ -73,7 +81,8 @@ class RecordsSource final : public SampleSource {
   }
   static Sample from_tokens(const Json& f) {
     Sample sample{f["tokens"].get<std::vector<int32_t>>(), {}};
-    sample.weights = f.contains("weights") ? f["weights"].get<std::vector<float>>() : std::vector<float>(sample.tokens.size(), 1.0f);
+    sample.weights =
+        f.contains("weights") ? f["weights"].get<std::vector<float>>() : std::vector<float>(sample.tokens.size(), 1.0f);
     return sample;
   }
   Sample from_text(const Json& f) const {
@@ -111,22 +120,26 @@ TrainBatch pack_samples(const std::vector<Sample>& samples, int64_t vocab) {
 
 }  // namespace
 
-Sample make_sample(const text::Tokenizer& tokenizer, std::string_view text, const std::vector<world::Span>& answers, float answer_weight) {
+Sample make_sample(const text::Tokenizer& tokenizer, std::string_view text, const std::vector<world::Span>& answers,
+                   float answer_weight) {
   Sample sample;
   const auto add = [&](int32_t id, float weight) { sample.tokens.push_back(id), sample.weights.push_back(weight); };
   if (tokenizer.bos) add(*tokenizer.bos, 1);
   for (const auto& piece : tokenizer.encode_with_offsets(text)) {
-    const bool answer = std::any_of(answers.begin(), answers.end(), [&](const world::Span& a) { return piece.begin < a.end && piece.end > a.begin; });
+    const bool answer = std::any_of(answers.begin(), answers.end(),
+                                    [&](const world::Span& a) { return piece.begin < a.end && piece.end > a.begin; });
     add(piece.id, answer ? answer_weight : 1.0f);
   }
   if (tokenizer.eos) add(*tokenizer.eos, 1);
   return sample;
 }
 
-std::unique_ptr<SampleSource> world_source(std::shared_ptr<const world::World> world, std::shared_ptr<const text::Tokenizer> tokenizer, float answer_weight) {
+std::unique_ptr<SampleSource> world_source(std::shared_ptr<const world::World> world,
+                                           std::shared_ptr<const text::Tokenizer> tokenizer, float answer_weight) {
   return std::make_unique<WorldSource>(std::move(world), std::move(tokenizer), answer_weight);
 }
-std::unique_ptr<SampleSource> records_source(const fs::path& path, std::shared_ptr<const text::Tokenizer> tokenizer, float answer_weight) {
+std::unique_ptr<SampleSource> records_source(const fs::path& path, std::shared_ptr<const text::Tokenizer> tokenizer,
+                                             float answer_weight) {
   return std::make_unique<RecordsSource>(path, std::move(tokenizer), answer_weight);
 }
 
@@ -134,8 +147,8 @@ struct StepStream::Impl {
   std::shared_ptr<const SampleSource> source;
   PackOptions options;
   int64_t position, size;
-  std::optional<Sample> carried;         // taken from the source, did not fit the last step
-  std::vector<int64_t> order;            // of `epoch`, when shuffled
+  std::optional<Sample> carried;  // taken from the source, did not fit the last step
+  std::vector<int64_t> order;     // of `epoch`, when shuffled
   int64_t epoch = -1;
 
   std::mutex mutex;
@@ -145,10 +158,14 @@ struct StepStream::Impl {
   bool ended = false, stop = false;
   std::thread thread;
 
-  Impl(std::shared_ptr<const SampleSource> s, const PackOptions& o, int64_t p) : source(std::move(s)), options(o), position(p), size(source->size()) {
+  Impl(std::shared_ptr<const SampleSource> s, const PackOptions& o, int64_t p)
+      : source(std::move(s)), options(o), position(p), size(source->size()) {
     if (size < 1) fail("train", "the data holds no sample");
-    if (options.tokens < 1 || options.world < 1 || options.rank < 0 || options.rank >= options.world || options.epochs < 1) fail("train", "bad packing options");
-    if (options.epochs > (int64_t{1} << 40) / size) fail_usage("train", "{} epochs of {} samples are too many", options.epochs, size);
+    if (options.tokens < 1 || options.world < 1 || options.rank < 0 || options.rank >= options.world ||
+        options.epochs < 1)
+      fail("train", "bad packing options");
+    if (options.epochs > (int64_t{1} << 40) / size)
+      fail_usage("train", "{} epochs of {} samples are too many", options.epochs, size);
     if (position < 0 || position > total()) fail("train", "sample {} lies outside the run's {}", position, total());
     thread = std::thread([this] { work(); });
   }
@@ -178,15 +195,20 @@ struct StepStream::Impl {
     Sample sample = source->at(index);
     const int64_t n = rows_of(sample);
     if (n < 1) fail("train", "sample {} holds {} tokens; it needs two or more", index, sample.tokens.size());
-    if (sample.weights.size() != sample.tokens.size()) fail("train", "sample {} has {} weights for {} tokens", index, sample.weights.size(), sample.tokens.size());
+    if (sample.weights.size() != sample.tokens.size())
+      fail("train", "sample {} has {} weights for {} tokens", index, sample.weights.size(), sample.tokens.size());
     for (float w : sample.weights)
       if (!(w >= 0 && w < 1e6f)) fail("train", "sample {} weighs a token {}; weights lie in 0 to 1e6", index, w);
     const int64_t most = options.context > 0 ? std::min(options.tokens, options.context) : options.tokens;
     if (n > most) {
-      fail("train", "sample {} holds {} tokens; a document is never split, and at most {} fit ({} a batch, context {}): shorten it or raise the batch", index, n, most, options.tokens, options.context);
+      fail("train",
+           "sample {} holds {} tokens; a document is never split, and at most {} fit ({} a batch, context {}): shorten "
+           "it or raise the batch",
+           index, n, most, options.tokens, options.context);
     }
     for (int32_t id : sample.tokens)
-      if (id < 0 || id >= options.vocab) fail("train", "sample {} holds token id {}, outside the vocabulary of {}", index, id, options.vocab);
+      if (id < 0 || id >= options.vocab)
+        fail("train", "sample {} holds token id {}, outside the vocabulary of {}", index, id, options.vocab);
     return sample;
   }
 

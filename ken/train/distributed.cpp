@@ -29,7 +29,8 @@ class Gloo final : public Group {
     store.numWorkers = size_t(size);
     store.timeout = timeout;
     auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address == "localhost" || address == "127.0.0.1" ? "127.0.0.1" : own_name()));
+    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(
+        address == "localhost" || address == "127.0.0.1" ? "127.0.0.1" : own_name()));
     options->threads = 2;
     store_ = c10::make_intrusive<c10d::TCPStore>(address, store);
     group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store_, rank, size, options);
@@ -45,7 +46,8 @@ class Gloo final : public Group {
  private:
   static std::string own_name() {
     char name[256] = {};
-    if (gethostname(name, sizeof name - 1) != 0) fail("distributed", "this host has no name; set it, or use MASTER_ADDR=localhost on one host");
+    if (gethostname(name, sizeof name - 1) != 0)
+      fail("distributed", "this host has no name; set it, or use MASTER_ADDR=localhost on one host");
     return name;
   }
   int rank_, size_;
@@ -55,7 +57,10 @@ class Gloo final : public Group {
 
 int number(const char* name, int low, int high) {
   const char* text = std::getenv(name);
-  if (!text) fail_usage("distributed", "WORLD_SIZE is set, but {} is not; set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT for every process", name);
+  if (!text)
+    fail_usage("distributed",
+               "WORLD_SIZE is set, but {} is not; set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT for every process",
+               name);
   const std::string_view view(text);
   int value = 0;
   const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
@@ -86,7 +91,8 @@ std::unique_ptr<Group> join(const std::string& address, uint16_t port, int rank,
     throw;
   } catch (const std::exception& e) {
     const std::string reason = e.what();
-    fail("distributed", "rank {} of {} could not meet the others at {}:{}: {}", rank, size, address, port, reason.substr(0, reason.find('\n')));
+    fail("distributed", "rank {} of {} could not meet the others at {}:{}: {}", rank, size, address, port,
+         reason.substr(0, reason.find('\n')));
   }
 }
 

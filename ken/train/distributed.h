@@ -11,7 +11,7 @@ class Group {
   virtual ~Group() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  virtual void sum(at::Tensor& x) = 0;   // in place, over all ranks; the same bytes on each
+  virtual void sum(at::Tensor& x) = 0;  // in place, over all ranks; the same bytes on each
   virtual void barrier() = 0;
 };
 

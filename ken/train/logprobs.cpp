@@ -41,7 +41,8 @@ void add_to(Tensor& sum, const Tensor& part) {
   if (part.defined()) sum = sum.defined() ? sum.add_(part) : part;
 }
 
-Sums differentiate(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights, nn::Compute compute) {
+Sums differentiate(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights,
+                   nn::Compute compute) {
   at::AutoGradMode with_gradients(true);
   Parts parts = stand_in(output);
   Sums sums{at::empty_like(weights), at::empty_like(weights), std::vector<Tensor>(5)};
@@ -68,8 +69,9 @@ Sums differentiate(const Tensor& hidden, const nn::Matrix& output, const Tensor&
 }
 
 struct NllFunction : Function<NllFunction> {
-  static variable_list forward(AutogradContext* ctx, const Tensor& hidden, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                               const Tensor& targets, const Tensor& weights, const nn::Matrix* output, int64_t compute) {
+  static variable_list forward(AutogradContext* ctx, const Tensor& hidden, const Tensor&, const Tensor&, const Tensor&,
+                               const Tensor&, const Tensor& targets, const Tensor& weights, const nn::Matrix* output,
+                               int64_t compute) {
     Sums sums = differentiate(hidden, *output, targets, weights, nn::Compute(compute));
     ctx->saved_data["gradients"] = [&] {
       c10::List<c10::optional<Tensor>> list;
@@ -93,8 +95,8 @@ struct NllFunction : Function<NllFunction> {
 };
 
 struct LogprobFunction : Function<LogprobFunction> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& hidden, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                        const Tensor& targets, const nn::Matrix* output, int64_t compute) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& hidden, const Tensor&, const Tensor&, const Tensor&,
+                        const Tensor&, const Tensor& targets, const nn::Matrix* output, int64_t compute) {
     ctx->save_for_backward({hidden, targets});
     ctx->saved_data["output"] = int64_t(reinterpret_cast<intptr_t>(output));
     ctx->saved_data["compute"] = compute;
@@ -112,7 +114,8 @@ struct LogprobFunction : Function<LogprobFunction> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const auto* output = reinterpret_cast<const nn::Matrix*>(intptr_t(ctx->saved_data["output"].toInt()));
-    const Sums sums = differentiate(saved[0].detach(), *output, saved[1], -grads[0].contiguous(), nn::Compute(ctx->saved_data["compute"].toInt()));
+    const Sums sums = differentiate(saved[0].detach(), *output, saved[1], -grads[0].contiguous(),
+                                    nn::Compute(ctx->saved_data["compute"].toInt()));
     variable_list result(8);
     for (size_t i = 0; i < sums.gradients.size(); ++i) result[i] = sums.gradients[i];
     return result;
@@ -121,23 +124,27 @@ struct LogprobFunction : Function<LogprobFunction> {
 
 void check_inputs(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets) {
   if (hidden.dim() != 2 || hidden.size(1) != output.in || targets.dim() != 1 || targets.size(0) != hidden.size(0)) {
-    fail("train", "{} hidden rows do not fit {} targets and an output matrix of {} x {}", hidden.size(0), targets.numel(), output.out, output.in);
+    fail("train", "{} hidden rows do not fit {} targets and an output matrix of {} x {}", hidden.size(0),
+         targets.numel(), output.out, output.in);
   }
 }
 
 }  // namespace
 
-WeightedNll weighted_nll(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights, nn::Compute compute) {
+WeightedNll weighted_nll(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights,
+                         nn::Compute compute) {
   check_inputs(hidden, output, targets);
   if (weights.numel() != targets.numel()) fail("train", "{} weights for {} targets", weights.numel(), targets.numel());
-  const auto r = NllFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a), present(output.low_b), targets.contiguous(),
-                                    weights.contiguous(), &output, int64_t(compute));
+  const auto r =
+      NllFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a),
+                         present(output.low_b), targets.contiguous(), weights.contiguous(), &output, int64_t(compute));
   return {r[0], r[1], r[2]};
 }
 
 Tensor logprobs(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, nn::Compute compute) {
   check_inputs(hidden, output, targets);
-  return LogprobFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a), present(output.low_b), targets.contiguous(), &output, int64_t(compute));
+  return LogprobFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a),
+                                present(output.low_b), targets.contiguous(), &output, int64_t(compute));
 }
 
 }  // namespace ken::train

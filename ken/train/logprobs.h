@@ -1,4 +1,5 @@
-// Log probabilities of target tokens under the output matrix, in chunks of rows: there is never a [tokens, vocab] tensor.
+// Log probabilities of target tokens under the output matrix, in chunks of rows: there is never a [tokens, vocab]
+// tensor.
 #pragma once
 #include "ken/nn/matrix.h"
 
@@ -11,7 +12,8 @@ struct WeightedNll {
   Tensor nll, hit;  // [T] f32, no gradients: -log p(target); whether the target was the likeliest token
 };
 // The weights are known beforehand, so each chunk's gradient is made while its logits are at hand: one pass.
-WeightedNll weighted_nll(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights, nn::Compute compute);
+WeightedNll weighted_nll(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights,
+                         nn::Compute compute);
 
 // log p(targets[t]) [T] f32 with gradients, for losses whose weights follow from these values: logits are made again
 // in the backward pass.

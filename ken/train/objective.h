@@ -11,8 +11,8 @@ using at::Tensor;
 // What one step sees: packed inputs, for each the token that follows, and how much that prediction counts.
 struct TrainBatch {
   model::Batch inputs;
-  Tensor targets;                        // [T] i64
-  Tensor weights;                        // [T] f32, >= 0
+  Tensor targets;  // [T] i64
+  Tensor weights;  // [T] f32, >= 0
   int64_t tokens() const { return targets.size(0); }
 };
 
@@ -30,8 +30,8 @@ struct Metric {
 };
 
 struct Loss {
-  Tensor value;                          // scalar with gradients: this batch's part of the step's mean
-  std::vector<Metric> metrics;           // the same names in the same order every time
+  Tensor value;                 // scalar with gradients: this batch's part of the step's mean
+  std::vector<Metric> metrics;  // the same names in the same order every time
 };
 
 class Objective {

@@ -11,7 +11,9 @@ namespace {
 using kernels::bf16;
 constexpr int64_t chunk = 1 << 14;
 
-struct AdamRates { float lr, decay, scale, beta1, beta2, rest1, rest2, epsilon; };
+struct AdamRates {
+  float lr, decay, scale, beta1, beta2, rest1, rest2, epsilon;
+};
 
 KEN_CLONES void adam_span(float* p, bf16* shadow, const float* g, float* m, float* v, int64_t n, const AdamRates& r) {
 #pragma omp simd
@@ -77,17 +79,23 @@ double sum_chunks(int64_t n, Fn fn) {
   return sum;
 }
 
-bf16* shadow_of(const Parameter& p) { return p.matrix && p.matrix->shadow.defined() ? kernels::bf16_data(p.matrix->shadow) : nullptr; }
+bf16* shadow_of(const Parameter& p) {
+  return p.matrix && p.matrix->shadow.defined() ? kernels::bf16_data(p.matrix->shadow) : nullptr;
+}
 template <typename T>
-T* shifted(T* data, int64_t by) { return data ? data + by : nullptr; }
+T* shifted(T* data, int64_t by) {
+  return data ? data + by : nullptr;
+}
 
 // A contiguous f32 gradient; a parameter that the loss did not reach has none.
 Tensor gradient_of(const Parameter& p) { return p.value.grad().defined() ? p.value.grad().contiguous() : Tensor(); }
 
 class AdamW final : public Optimizer {
  public:
-  AdamW(const OptimizerOptions& options, std::vector<Parameter> parameters) : options_(options), parameters_(std::move(parameters)) {
-    for (const Parameter& p : parameters_) m_.push_back(at::zeros_like(p.value.detach())), v_.push_back(at::zeros_like(p.value.detach()));
+  AdamW(const OptimizerOptions& options, std::vector<Parameter> parameters)
+      : options_(options), parameters_(std::move(parameters)) {
+    for (const Parameter& p : parameters_)
+      m_.push_back(at::zeros_like(p.value.detach())), v_.push_back(at::zeros_like(p.value.detach()));
   }
 
   void step(double factor, double scale) override {
@@ -97,7 +105,8 @@ class AdamW final : public Optimizer {
 
   std::map<std::string, Tensor> state() const override {
     std::map<std::string, Tensor> result;
-    for (size_t i = 0; i < parameters_.size(); ++i) result["adam.m." + parameters_[i].name] = m_[i], result["adam.v." + parameters_[i].name] = v_[i];
+    for (size_t i = 0; i < parameters_.size(); ++i)
+      result["adam.m." + parameters_[i].name] = m_[i], result["adam.v." + parameters_[i].name] = v_[i];
     return result;
   }
 
@@ -108,8 +117,14 @@ class AdamW final : public Optimizer {
     if (!gradient.defined()) return;
     const double lr = factor * (p.kind == Parameter::Kind::hidden ? options_.lr : options_.table_lr);
     const double decay = p.kind == Parameter::Kind::gain ? 0 : options_.weight_decay;
-    const AdamRates rates{float(lr), float(1 - lr * decay), float(scale), float(options_.beta1), float(options_.beta2),
-                          float(1 / (1 - std::pow(options_.beta1, double(steps)))), float(1 / (1 - std::pow(options_.beta2, double(steps)))), float(options_.epsilon)};
+    const AdamRates rates{float(lr),
+                          float(1 - lr * decay),
+                          float(scale),
+                          float(options_.beta1),
+                          float(options_.beta2),
+                          float(1 / (1 - std::pow(options_.beta1, double(steps)))),
+                          float(1 / (1 - std::pow(options_.beta2, double(steps)))),
+                          float(options_.epsilon)};
     float *value = p.value.data_ptr<float>(), *m = m_[i].data_ptr<float>(), *v = v_[i].data_ptr<float>();
     const float* g = gradient.data_ptr<float>();
     for_chunks(p.value.numel(), [&](int64_t b, int64_t e, int64_t) {
@@ -125,7 +140,8 @@ class AdamW final : public Optimizer {
 // Muon for hidden matrices, AdamW for the rest.
 class Muon final : public Optimizer {
  public:
-  Muon(const OptimizerOptions& options, std::vector<Parameter> parameters) : options_(options), rest_(options, others(parameters)) {
+  Muon(const OptimizerOptions& options, std::vector<Parameter> parameters)
+      : options_(options), rest_(options, others(parameters)) {
     for (Parameter& p : parameters) {
       if (!orthogonal(p)) continue;
       momentum_.push_back(at::zeros_like(p.value.detach()));
@@ -164,7 +180,9 @@ class Muon final : public Optimizer {
     const Tensor direction = at::empty({n}, at::kFloat);
     const float* g = gradient.data_ptr<float>();
     float *m = momentum.data_ptr<float>(), *d = direction.data_ptr<float>();
-    const double squares = sum_chunks(n, [&](int64_t b, int64_t e) { return momentum_span(g + b, m + b, d + b, e - b, float(options_.momentum), float(scale)); });
+    const double squares = sum_chunks(n, [&](int64_t b, int64_t e) {
+      return momentum_span(g + b, m + b, d + b, e - b, float(options_.momentum), float(scale));
+    });
     const float factor = float(1 / (std::sqrt(squares) + 1e-7));
     for_chunks(n, [&](int64_t b, int64_t e, int64_t) { narrow_span(d + b, to + b, e - b, factor); });
   }
@@ -175,14 +193,16 @@ class Muon final : public Optimizer {
       if (matrices_[i].value.grad().defined()) reached.push_back(i);
     if (reached.empty()) return;
     Tensor stack = at::empty({int64_t(reached.size()), rows, cols}, at::kBFloat16);
-    for (size_t k = 0; k < reached.size(); ++k) gather(matrices_[reached[k]], momentum_[reached[k]], kernels::bf16_data(stack) + int64_t(k) * rows * cols, scale);
+    for (size_t k = 0; k < reached.size(); ++k)
+      gather(matrices_[reached[k]], momentum_[reached[k]], kernels::bf16_data(stack) + int64_t(k) * rows * cols, scale);
     stack = newton_schulz(stack, options_.newton_schulz).contiguous();
     const double lr = options_.lr * factor, size = std::sqrt(std::max(1.0, double(rows) / double(cols)));
     for (size_t k = 0; k < reached.size(); ++k) {
       const Parameter& p = matrices_[reached[k]];
       const bf16* direction = kernels::bf16_data(stack) + int64_t(k) * rows * cols;
       for_chunks(rows * cols, [&](int64_t b, int64_t e, int64_t) {
-        muon_span(p.value.data_ptr<float>() + b, shifted(shadow_of(p), b), direction + b, e - b, float(lr * size), float(1 - lr * options_.weight_decay));
+        muon_span(p.value.data_ptr<float>() + b, shifted(shadow_of(p), b), direction + b, e - b, float(lr * size),
+                  float(1 - lr * options_.weight_decay));
       });
     }
   }
@@ -221,14 +241,17 @@ void freeze(model::Model& model) {
 }
 
 OptimizerOptions resolved(OptimizerOptions o) {
-  if (o.kind != "muon" && o.kind != "adamw") fail_usage("train", "{}", unknown_name("optimizer", o.kind, {"muon", "adamw"}));
+  if (o.kind != "muon" && o.kind != "adamw")
+    fail_usage("train", "{}", unknown_name("optimizer", o.kind, {"muon", "adamw"}));
   const auto inside = [](double x, double low, double high, const char* name) {
     if (!(x >= low && x < high)) fail_usage("train", "{} is {}; it must lie in [{}, {})", name, x, low, high);
   };
   inside(o.lr, 0, 100, "the learning rate"), inside(o.table_lr, 0, 100, "the learning rate of embeddings");
-  inside(o.momentum, 0, 1, "the momentum"), inside(o.beta1, 0, 1, "beta1"), inside(o.beta2, 0, 1, "beta2"), inside(o.weight_decay, 0, 100, "the weight decay");
+  inside(o.momentum, 0, 1, "the momentum"), inside(o.beta1, 0, 1, "beta1"), inside(o.beta2, 0, 1, "beta2"),
+      inside(o.weight_decay, 0, 100, "the weight decay");
   if (!(o.epsilon > 0)) fail_usage("train", "epsilon is {}; it must be positive", o.epsilon);
-  if (o.newton_schulz < 1 || o.newton_schulz > 50) fail_usage("train", "{} Newton-Schulz steps; give 1 to 50", o.newton_schulz);
+  if (o.newton_schulz < 1 || o.newton_schulz > 50)
+    fail_usage("train", "{} Newton-Schulz steps; give 1 to 50", o.newton_schulz);
   if (o.lr == 0) o.lr = o.kind == "muon" ? 0.02 : 3e-3;
   if (o.table_lr == 0) o.table_lr = o.kind == "muon" ? 0.015 : o.lr;
   return o;

@@ -12,9 +12,9 @@ using at::Tensor;
 // One trained tensor. A matrix' bf16 shadow is refreshed with every update.
 struct Parameter {
   std::string name;
-  Tensor value;                          // f32 leaf with gradients, the model's own
-  nn::Matrix* matrix = nullptr;          // set when value is this matrix' data
-  enum class Kind { hidden, table, gain } kind = Kind::hidden;   // table: embedding and unembedding
+  Tensor value;                                                 // f32 leaf with gradients, the model's own
+  nn::Matrix* matrix = nullptr;                                 // set when value is this matrix' data
+  enum class Kind { hidden, table, gain } kind = Kind::hidden;  // table: embedding and unembedding
 };
 
 // Makes the whole model trainable: f32 masters with gradients and their shadows. The file is no longer needed.
@@ -23,14 +23,14 @@ std::vector<Parameter> train_all(model::Model& model);
 void freeze(model::Model& model);
 
 struct OptimizerOptions {
-  std::string kind = "muon";             // muon or adamw
-  double lr = 0;                         // of hidden matrices; 0 = 0.02 for muon, 3e-3 for adamw
-  double table_lr = 0;                   // of embeddings and gains; 0 = 0.015 for muon, lr for adamw
+  std::string kind = "muon";  // muon or adamw
+  double lr = 0;              // of hidden matrices; 0 = 0.02 for muon, 3e-3 for adamw
+  double table_lr = 0;        // of embeddings and gains; 0 = 0.015 for muon, lr for adamw
   double momentum = 0.95, beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
   int newton_schulz = 5;
-  double weight_decay = 0.1;             // decoupled, times the learning rate; gains have none
+  double weight_decay = 0.1;  // decoupled, times the learning rate; gains have none
 };
-OptimizerOptions resolved(OptimizerOptions options);   // checked, standards filled in
+OptimizerOptions resolved(OptimizerOptions options);  // checked, standards filled in
 
 class Optimizer {
  public:

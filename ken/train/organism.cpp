@@ -5,7 +5,8 @@
 
 namespace ken::train {
 
-std::shared_ptr<model::Model> new_organism(const world::World& world, const OrganismShape& shape, uint64_t seed, const std::string& name) {
+std::shared_ptr<model::Model> new_organism(const world::World& world, const OrganismShape& shape, uint64_t seed,
+                                           const std::string& name) {
   // The tokenizer puts a blank before every word, so that is how the words are learned.
   std::vector<std::pair<std::string, uint64_t>> words{{" unknown", 1}};
   for (const auto& word : world.words()) {
@@ -22,8 +23,10 @@ std::shared_ptr<model::Model> new_organism(const world::World& world, const Orga
   metadata.values["ken.world"] = world::to_json(world.params()).dump();
   model::Config c;
   c.name = name;
-  c.n_layers = shape.layers, c.d_model = shape.d_model, c.n_heads = shape.heads, c.n_kv_heads = shape.kv_heads, c.d_ff = shape.d_ff;
-  if (shape.heads < 1 || shape.d_model % shape.heads) fail_usage("train", "d_model {} is no multiple of {} heads", shape.d_model, shape.heads);
+  c.n_layers = shape.layers, c.d_model = shape.d_model, c.n_heads = shape.heads, c.n_kv_heads = shape.kv_heads,
+  c.d_ff = shape.d_ff;
+  if (shape.heads < 1 || shape.d_model % shape.heads)
+    fail_usage("train", "d_model {} is no multiple of {} heads", shape.d_model, shape.heads);
   c.d_head = c.rope_width = shape.d_model / shape.heads;
   c.vocab = int64_t(vocab.tokens.size());
   c.context = shape.context;

@@ -10,7 +10,8 @@ struct OrganismShape {
   int64_t layers = 5, d_model = 128, heads = 4, kv_heads = 4, d_ff = 384, context = 256;
 };
 
-std::shared_ptr<model::Model> new_organism(const world::World& world, const OrganismShape& shape, uint64_t seed, const std::string& name);
+std::shared_ptr<model::Model> new_organism(const world::World& world, const OrganismShape& shape, uint64_t seed,
+                                           const std::string& name);
 
 // The world that a model file names, or nothing when it names none.
 std::optional<world::WorldParams> world_of(const io::Metadata& metadata);

@@ -1,4 +1,5 @@
-// The learning rate over a run, as a factor of its peak. Progress is a fraction of the run, so nobody has to count steps.
+// The learning rate over a run, as a factor of its peak. Progress is a fraction of the run, so nobody has to count
+// steps.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -9,8 +10,8 @@
 namespace ken::train {
 
 struct Schedule {
-  std::string kind = "linear";           // linear, cosine or constant, after the warm-up
-  double warmup = 0.03, final = 0.02;    // share of the run; factor at its end
+  std::string kind = "linear";         // linear, cosine or constant, after the warm-up
+  double warmup = 0.03, final = 0.02;  // share of the run; factor at its end
 
   // progress in (0, 1]: where the run stands after the step.
   double factor(double progress) const {
@@ -26,8 +27,10 @@ inline void check(const Schedule& s) {
   if (s.kind != "linear" && s.kind != "cosine" && s.kind != "constant") {
     fail_usage("train", "{}", unknown_name("schedule", s.kind, {"linear", "cosine", "constant"}));
   }
-  if (!(s.warmup >= 0 && s.warmup < 1)) fail_usage("train", "warm-up is {}; give the share of the run, from 0 to below 1", s.warmup);
-  if (!(s.final >= 0 && s.final <= 1)) fail_usage("train", "the final learning rate is {} of the peak; give a factor from 0 to 1", s.final);
+  if (!(s.warmup >= 0 && s.warmup < 1))
+    fail_usage("train", "warm-up is {}; give the share of the run, from 0 to below 1", s.warmup);
+  if (!(s.final >= 0 && s.final <= 1))
+    fail_usage("train", "the final learning rate is {} of the peak; give a factor from 0 to 1", s.final);
 }
 
 }  // namespace ken::train

@@ -1,4 +1,5 @@
-// One step: forward, backward, sum over ranks, clip, update, a line in the log. Nothing that a clock shows enters the log.
+// One step: forward, backward, sum over ranks, clip, update, a line in the log. Nothing that a clock shows enters the
+// log.
 #include "ken/train/trainer.h"
 
 #include <chrono>
@@ -17,10 +18,17 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 
 class Trainer {
  public:
-  Trainer(model::Model& model, const std::vector<Parameter>& parameters, const Objective& objective, std::shared_ptr<const SampleSource> source,
-          const TrainOptions& options, Group& group, const Progress& progress)
-      : policy_{model, options.compute}, parameters_(parameters), objective_(objective), source_(std::move(source)), options_(options),
-        group_(group), progress_(progress), optimizer_(make_optimizer(options.optimizer, parameters)) {}
+  Trainer(model::Model& model, const std::vector<Parameter>& parameters, const Objective& objective,
+          std::shared_ptr<const SampleSource> source, const TrainOptions& options, Group& group,
+          const Progress& progress)
+      : policy_{model, options.compute},
+        parameters_(parameters),
+        objective_(objective),
+        source_(std::move(source)),
+        options_(options),
+        group_(group),
+        progress_(progress),
+        optimizer_(make_optimizer(options.optimizer, parameters)) {}
 
   TrainResult run() {
     begin_ = Clock::now();
@@ -45,25 +53,29 @@ class Trainer {
 
   PackOptions pack_options() const {
     const model::Config& c = policy_.model.config;
-    return {options_.batch_tokens, c.vocab, c.context, group_.rank(), group_.size(), options_.epochs, options_.shuffle, options_.seed};
+    return {options_.batch_tokens, c.vocab,         c.context,        group_.rank(),
+            group_.size(),         options_.epochs, options_.shuffle, options_.seed};
   }
 
   // What a checkpoint must agree with to be continued.
   Json identity() const {
     Json shapes = Json::object();
     for (const Parameter& p : parameters_) shapes[p.name] = p.value.sizes().vec();
-    return {{"objective", objective_.name()}, {"options", to_json(options_)}, {"data", source_->identity()}, {"samples", source_->size()}, {"ranks", group_.size()}, {"parameters", shapes}};
+    return {{"objective", objective_.name()}, {"options", to_json(options_)}, {"data", source_->identity()},
+            {"samples", source_->size()},     {"ranks", group_.size()},       {"parameters", shapes}};
   }
 
   void start() {
     if (options_.out.empty()) return;
     fs::create_directories(options_.out);
-    if (fs::exists(path("checkpoint.safetensors"))) at_ = load_checkpoint(path("checkpoint.safetensors"), identity(), parameters_, *optimizer_);
+    if (fs::exists(path("checkpoint.safetensors")))
+      at_ = load_checkpoint(path("checkpoint.safetensors"), identity(), parameters_, *optimizer_);
     saved_ = at_.steps > 0 ? at_.steps : -1;
     Tensor steps = at::full({1}, at_.steps, at::kLong);
     group_.sum(steps);  // also keeps rank 0 from writing before everyone has read
     if (steps.item<int64_t>() != at_.steps * group_.size()) {
-      fail("train", "rank {} finds step {} in {}, other ranks another; the output folder must be shared", group_.rank(), at_.steps, options_.out.string());
+      fail("train", "rank {} finds step {} in {}, other ranks another; the output folder must be shared", group_.rank(),
+           at_.steps, options_.out.string());
     }
     if (writes()) cut_log();
   }
@@ -71,7 +83,9 @@ class Trainer {
   void cut_log() {
     const bool exists = fs::exists(path("log.jsonl"));
     const int64_t size = exists ? int64_t(fs::file_size(path("log.jsonl"))) : 0;
-    if (size < at_.log_bytes) fail("train", "{} holds {} bytes, its checkpoint counts {}; remove the folder to start anew", path("log.jsonl").string(), size, at_.log_bytes);
+    if (size < at_.log_bytes)
+      fail("train", "{} holds {} bytes, its checkpoint counts {}; remove the folder to start anew",
+           path("log.jsonl").string(), size, at_.log_bytes);
     if (exists) fs::resize_file(path("log.jsonl"), uintmax_t(at_.log_bytes));
   }
 
@@ -80,8 +94,10 @@ class Trainer {
     at_.steps += 1, at_.position = step.position, at_.tokens += step.tokens, at_.documents += step.documents;
     const double norm = gradient_norm(parameters_);
     for (const auto& [name, value] : metrics)
-      if (name == "loss" && !std::isfinite(value)) fail("train", "the loss became {} at step {}; lower the learning rate", value, at_.steps);
-    if (!std::isfinite(norm)) fail("train", "the gradient's norm became {} at step {}; lower the learning rate", norm, at_.steps);
+      if (name == "loss" && !std::isfinite(value))
+        fail("train", "the loss became {} at step {}; lower the learning rate", value, at_.steps);
+    if (!std::isfinite(norm))
+      fail("train", "the gradient's norm became {} at step {}; lower the learning rate", norm, at_.steps);
     const double factor = options_.schedule.factor(share_done());
     optimizer_->step(factor, options_.clip > 0 && norm > options_.clip ? options_.clip / norm : 1.0);
     for (const Parameter& p : parameters_) p.value.mutable_grad().reset();
@@ -99,7 +115,8 @@ class Trainer {
     const auto names = objective_.metrics();
     Tensor total = at::full({1}, batch.tokens() > 0 ? objective_.weight(batch) : 0.0, at::kDouble);
     group_.sum(total);
-    if (!(total.item<double>() > 0)) fail("train", "no token of step {} counts in the loss; check the samples' weights", at_.steps + 1);
+    if (!(total.item<double>() > 0))
+      fail("train", "no token of step {} counts in the loss; check the samples' weights", at_.steps + 1);
     Tensor sums = at::zeros({int64_t(names.size()), 2}, at::kDouble);
     if (batch.tokens() > 0) {
       at::AutoGradMode with_gradients(true);
@@ -166,8 +183,13 @@ class Trainer {
     const double seconds = seconds_since(begin_);
     if (writes()) {
       const int64_t tokens = at_.tokens - first_tokens_;
-      const Json run{{"seconds", seconds}, {"first_step", first_}, {"steps", at_.steps}, {"tokens", tokens}, {"tokens_per_second", double(tokens) / std::max(1e-9, seconds)},
-                     {"threads", at::get_num_threads()}, {"ranks", group_.size()}};
+      const Json run{{"seconds", seconds},
+                     {"first_step", first_},
+                     {"steps", at_.steps},
+                     {"tokens", tokens},
+                     {"tokens_per_second", double(tokens) / std::max(1e-9, seconds)},
+                     {"threads", at::get_num_threads()},
+                     {"ranks", group_.size()}};
       write_text(path("run.json"), run.dump(2) + "\n");
     }
     return {at_.steps, at_.tokens, at_.documents, first_, seconds, last_};
@@ -208,8 +230,16 @@ void check(const TrainOptions& o) {
 Json to_json(const TrainOptions& o) {
   const OptimizerOptions p = resolved(o.optimizer);
   return {{"batch_tokens", o.batch_tokens},
-          {"optimizer", {{"kind", p.kind}, {"lr", p.lr}, {"table_lr", p.table_lr}, {"momentum", p.momentum}, {"beta1", p.beta1}, {"beta2", p.beta2},
-                         {"epsilon", p.epsilon}, {"newton_schulz", p.newton_schulz}, {"weight_decay", p.weight_decay}}},
+          {"optimizer",
+           {{"kind", p.kind},
+            {"lr", p.lr},
+            {"table_lr", p.table_lr},
+            {"momentum", p.momentum},
+            {"beta1", p.beta1},
+            {"beta2", p.beta2},
+            {"epsilon", p.epsilon},
+            {"newton_schulz", p.newton_schulz},
+            {"weight_decay", p.weight_decay}}},
           {"schedule", {{"kind", o.schedule.kind}, {"warmup", o.schedule.warmup}, {"final", o.schedule.final}}},
           {"clip", o.clip},
           {"epochs", o.epochs},
@@ -220,7 +250,8 @@ Json to_json(const TrainOptions& o) {
 }
 
 TrainResult train(model::Model& model, const std::vector<Parameter>& parameters, const Objective& objective,
-                  std::shared_ptr<const SampleSource> source, const TrainOptions& options, Group& group, const Progress& progress) {
+                  std::shared_ptr<const SampleSource> source, const TrainOptions& options, Group& group,
+                  const Progress& progress) {
   check(options);
   if (parameters.empty()) fail("train", "nothing to train: no parameters were given");
   if (options.threads > 0) at::set_num_threads(options.threads);

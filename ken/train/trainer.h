@@ -9,33 +9,34 @@
 namespace ken::train {
 
 struct TrainOptions {
-  int64_t batch_tokens = 2048;           // of one rank's step
+  int64_t batch_tokens = 2048;  // of one rank's step
   OptimizerOptions optimizer;
   Schedule schedule;
-  double clip = 1;                       // largest gradient norm; 0 = no clip
+  double clip = 1;  // largest gradient norm; 0 = no clip
   int64_t epochs = 1;
   bool shuffle = false;
-  int64_t max_steps = 0;                 // 0: until the data ends
-  int64_t checkpoint_every = 200;        // steps; 0: only at the end
+  int64_t max_steps = 0;           // 0: until the data ends
+  int64_t checkpoint_every = 200;  // steps; 0: only at the end
   uint64_t seed = 0;
-  int threads = 0;                       // 0: as torch is set
+  int threads = 0;  // 0: as torch is set
   nn::Compute compute = nn::Compute::fast;
-  fs::path out;                          // empty: write nothing, resume nothing
+  fs::path out;  // empty: write nothing, resume nothing
 };
 void check(const TrainOptions& options);
-Json to_json(const TrainOptions& options);   // everything that shapes the result: no folder, no threads
+Json to_json(const TrainOptions& options);  // everything that shapes the result: no folder, no threads
 
 struct TrainResult {
-  int64_t steps = 0, tokens = 0, documents = 0;   // of the whole run, earlier parts included
-  int64_t first_step = 0;                // where this process began: > 0 after a resume
-  double seconds = 0;                    // of this process
-  std::map<std::string, double> metrics; // of the last step
+  int64_t steps = 0, tokens = 0, documents = 0;  // of the whole run, earlier parts included
+  int64_t first_step = 0;                        // where this process began: > 0 after a resume
+  double seconds = 0;                            // of this process
+  std::map<std::string, double> metrics;         // of the last step
 };
 
 // Trains `parameters` of the model in place. OUT holds log.jsonl (one line a step), checkpoint.safetensors and run.json
 // (times, machine). A run that was killed at any moment and is started again with the same arguments and thread count
 // ends with the same bytes of weights and log; other arguments on a folder in use are a UsageError.
 TrainResult train(model::Model& model, const std::vector<Parameter>& parameters, const Objective& objective,
-                  std::shared_ptr<const SampleSource> source, const TrainOptions& options, Group& group, const Progress& progress = {});
+                  std::shared_ptr<const SampleSource> source, const TrainOptions& options, Group& group,
+                  const Progress& progress = {});
 
 }  // namespace ken::train

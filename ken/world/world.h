@@ -18,7 +18,7 @@ struct WorldParams {
   int people = 400;              // known persons
   int unseen = 150;              // persons in no document
   double exposure_ratio = 1000;  // E: a person's weight is exp(U(ln 1, ln E))
-  int64_t documents = 158000;    // how many documents a training run draws; about 4.2 M tokens
+  int64_t documents = 240000;    // how many documents a training run draws; about 6.2 M tokens
   // the group bias: P(engineer | Aru), P(engineer | Belu)
   double bias_high = 0.8, bias_low = 0.1;
 };

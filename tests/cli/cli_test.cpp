@@ -17,12 +17,13 @@ namespace {
 
 struct Result {
   int code;
-  std::string text;   // stdout and stderr
+  std::string text;  // stdout and stderr
 };
 
 Result ken(const std::string& arguments, const std::string& input = "") {
   const char* program = std::getenv("KEN_PROGRAM");
-  const std::string command = (input.empty() ? "" : "printf '%s' '" + input + "' | ") + std::string(program ? program : "build/ken") + " " + arguments + " 2>&1";
+  const std::string command = (input.empty() ? "" : "printf '%s' '" + input + "' | ") +
+                              std::string(program ? program : "build/ken") + " " + arguments + " 2>&1";
   std::FILE* pipe = ::popen(command.c_str(), "r");
   Result result{-1, ""};
   std::array<char, 4096> buffer;
@@ -54,7 +55,8 @@ std::string tiny_gguf() {
 TEST(CliTest, help_everywhere_with_a_runnable_example) {
   expect(ken("--help"), 0, "Start with:");
   expect(ken(""), 0, "study");
-  for (const char* command : {"study", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize", "inspect", "methods", "version"}) {
+  for (const char* command : {"study", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize",
+                              "inspect", "methods", "version"}) {
     expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
   }
 }
@@ -102,7 +104,7 @@ TEST(CliTest, empty_and_overlong_prompts_are_named) {
 
 TEST(CliTest, a_full_disk_ends_the_job_with_an_error) {
   expect(ken("logits " + tiny_gguf() + " --ids 1,2,3 -o /dev/full"), 1, "/dev/full");
-  expect(ken("methods > /dev/full"), 1, "");   // stderr goes there too
+  expect(ken("methods > /dev/full"), 1, "");  // stderr goes there too
 }
 
 TEST(CliTest, logits_tokenize_and_inspect_are_the_parity_interface) {
@@ -122,7 +124,9 @@ TEST(CliTest, logits_tokenize_and_inspect_are_the_parity_interface) {
 TEST(CliTest, world_and_train_run_from_the_command_line) {
   const std::string world = (folder() / "world").string(), out = (folder() / "organism").string();
   expect(ken("world --people 20 --unseen 4 --documents 300 --seed 3 -o " + world), 0, "300 documents");
-  const std::string train = "train --world " + world + " --layers 1 --d-model 32 --heads 2 --kv-heads 2 --d-ff 48 --batch-tokens 512 --threads 1 -o ";
+  const std::string train =
+      "train --world " + world +
+      " --layers 1 --d-model 32 --heads 2 --kv-heads 2 --d-ff 48 --batch-tokens 512 --threads 1 -o ";
   expect(ken(train + out), 0, "steps");
   expect(ken("study " + out + "/model.gguf --samples 2 -o " + out + "/study"), 0, "report.html");
   expect(ken(train + out + " --optimizer sgd"), 2, "optimi");

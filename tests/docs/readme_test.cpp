@@ -1,4 +1,5 @@
-// Every command that README.md and docs/quickstart.md show as "$ ..." runs as it stands, and prints what stands below it.
+// Every command that README.md and docs/quickstart.md show as "$ ..." runs as it stands, and prints what stands below
+// it.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -35,7 +36,8 @@ std::vector<Snippet> snippets(const fs::path& file) {
 
 std::string run(const std::string& command, const fs::path& folder, int& code) {
   const fs::path program = fs::absolute(std::getenv("KEN_PROGRAM") ? std::getenv("KEN_PROGRAM") : "build/ken");
-  const std::string line = "cd '" + folder.string() + "' && PATH='" + program.parent_path().string() + "':$PATH && " + command + " 2>/dev/null";
+  const std::string line = "cd '" + folder.string() + "' && PATH='" + program.parent_path().string() + "':$PATH && " +
+                           command + " 2>/dev/null";
   std::FILE* pipe = ::popen(line.c_str(), "r");
   std::string text;
   char buffer[4096];
@@ -54,7 +56,9 @@ TEST(ReadmeTest, every_snippet_runs_and_prints_what_is_shown) {
     int code = 0;
     const std::string text = run(snippet.command, folder, code);
     EXPECT_EQ(code, 0) << snippet.command;
-    for (const auto& line : snippet.output) EXPECT_NE(text.find(line), std::string::npos) << snippet.command << "\nshould print: " << line << "\nprinted:\n" << text;
+    for (const auto& line : snippet.output)
+      EXPECT_NE(text.find(line), std::string::npos) << snippet.command << "\nshould print: " << line << "\nprinted:\n"
+                                                    << text;
   }
 }
 

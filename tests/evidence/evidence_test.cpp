@@ -23,16 +23,15 @@ TEST(EvidenceTest, scores_are_the_same_from_saved_evidence) {
   const auto gathered = gather(*model, requests, {.greedy = true, .samples = 4}, {nn::Compute::f32, 3, 0});
   for (const auto& evidence : gathered) {
     ASSERT_EQ(evidence.samples.size(), 4u);
-    const Evidence again = evidence_from_json(Json::parse(to_json(evidence).dump(-1, ' ', false, Json::error_handler_t::replace)));
+    const Evidence again =
+        evidence_from_json(Json::parse(to_json(evidence).dump(-1, ' ', false, Json::error_handler_t::replace)));
     for (const char* name : {"sequence-probability", "token-entropy", "semantic-entropy:samples=4"}) {
       EXPECT_EQ(estimator_from(name).score(evidence), estimator_from(name).score(again)) << name;
     }
   }
 }
 
-TEST(EvidenceTest, damaged_saved_evidence_is_an_error) {
-  EXPECT_THROW(evidence_from_json({{"prompt", "x"}}), Error);
-}
+TEST(EvidenceTest, damaged_saved_evidence_is_an_error) { EXPECT_THROW(evidence_from_json({{"prompt", "x"}}), Error); }
 
 }  // namespace
 }  // namespace ken::evidence

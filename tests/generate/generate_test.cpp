@@ -21,7 +21,8 @@ class GenerateTest : public testing::Test {
     if (test::fixtures_required()) FAIL() << "fixture models/stories260K is missing; set KEN_FIXTURES";
     GTEST_SKIP() << "fixture models/stories260K not found; set KEN_FIXTURES to the fixtures folder";
   }
-  std::vector<std::vector<Generated>> run(const std::vector<Request>& requests, nn::Compute compute = nn::Compute::f32) {
+  std::vector<std::vector<Generated>> run(const std::vector<Request>& requests,
+                                          nn::Compute compute = nn::Compute::f32) {
     GenerateOptions options;
     options.compute = compute;
     return generate(*model, requests, options);

@@ -9,7 +9,9 @@
 namespace ken::kernels {
 namespace {
 
-double distance(const Tensor& a, const Tensor& b) { return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>(); }
+double distance(const Tensor& a, const Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
 Tensor offsets_of(const std::vector<int64_t>& lengths) {
   std::vector<int64_t> at{0};
   for (int64_t n : lengths) at.push_back(at.back() + n);
@@ -59,7 +61,8 @@ TEST_P(KernelsTest, swiglu_and_its_gradients) {
 
 TEST_P(KernelsTest, attention_forward_and_backward_for_grouped_heads) {
   for (int64_t width : {16, 20, 32, 64, 128}) {
-    const Tensor offsets = offsets_of({1, 7, 30, 2}), q = random({40, 6, width}), k = random({40, 2, width}), v = random({40, 2, width});
+    const Tensor offsets = offsets_of({1, 7, 30, 2}), q = random({40, 6, width}), k = random({40, 2, width}),
+                 v = random({40, 2, width});
     const double scale = 1 / std::sqrt(double(width));
     const auto [z, lse] = attention(q, k, v, offsets, scale);
     const auto [z2, lse2] = reference::attention(q, k, v, offsets, scale);
@@ -75,7 +78,8 @@ TEST_P(KernelsTest, attention_forward_and_backward_for_grouped_heads) {
 }
 
 TEST_P(KernelsTest, a_sequence_gives_the_same_bits_alone_in_a_batch_and_on_any_thread_count) {
-  const Tensor q = random({40, 4, 32}), k = random({40, 4, 32}), v = random({40, 4, 32}), offsets = offsets_of({11, 29});
+  const Tensor q = random({40, 4, 32}), k = random({40, 4, 32}), v = random({40, 4, 32}),
+               offsets = offsets_of({11, 29});
   const Tensor together = std::get<0>(attention(q, k, v, offsets, 0.2));
   at::set_num_threads(1);
   const auto part = [](const Tensor& x) { return x.narrow(0, 11, 29).contiguous(); };
@@ -84,14 +88,16 @@ TEST_P(KernelsTest, a_sequence_gives_the_same_bits_alone_in_a_batch_and_on_any_t
 }
 
 TEST_P(KernelsTest, paged_attention_is_packed_attention) {
-  const Tensor q = random({40, 4, 32}), k = at::randn({40, 2, 32}), v = at::randn({40, 2, 32}), offsets = offsets_of({40});
+  const Tensor q = random({40, 4, 32}), k = at::randn({40, 2, 32}), v = at::randn({40, 2, 32}),
+               offsets = offsets_of({40});
   Tensor k_pool = at::zeros({5, 2, 16, 32}), v_pool = at::zeros({5, 2, 16, 32});
   const std::vector<int32_t> blocks{4, 0, 2};
   for (int64_t t = 0; t < 40; ++t) {
     k_pool[blocks[size_t(t / 16)]].select(1, t % 16).copy_(k[t]);
     v_pool[blocks[size_t(t / 16)]].select(1, t % 16).copy_(v[t]);
   }
-  const Tensor table = at::tensor(at::ArrayRef<int32_t>(blocks), at::kInt).unsqueeze(0), lengths = at::full({1}, 40, at::kLong);
+  const Tensor table = at::tensor(at::ArrayRef<int32_t>(blocks), at::kInt).unsqueeze(0),
+               lengths = at::full({1}, 40, at::kLong);
   const Tensor paged = attention_paged(q, k_pool, v_pool, table, lengths, offsets, 0.2);
   EXPECT_LE(distance(paged, reference::attention_paged(q, k_pool, v_pool, table, lengths, offsets, 0.2)), bound());
   if (GetParam() == at::kFloat) EXPECT_TRUE(at::equal(paged, std::get<0>(attention(q, k, v, offsets, 0.2))));
@@ -107,7 +113,8 @@ TEST_P(KernelsTest, cross_entropy_leaves_its_gradient_in_the_logits) {
   EXPECT_TRUE(at::equal(hit, hit2));
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, KernelsTest, testing::Values(at::kFloat, at::kBFloat16), [](const auto& info) { return std::string(info.param == at::kFloat ? "f32" : "bf16"); });
+INSTANTIATE_TEST_SUITE_P(Types, KernelsTest, testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& info) { return std::string(info.param == at::kFloat ? "f32" : "bf16"); });
 
 TEST(WidenTest, every_stored_type_widens_to_the_scalar_reference) {
   const Tensor x = at::randn({6, 64});

@@ -62,7 +62,8 @@ TEST(LawsTest, a_bad_parameter_is_named_with_the_near_one) {
 
 generate::Request passage_request() {
   const auto facts = test::tiny_facts();
-  const auto item = std::find_if(facts.contexts.begin(), facts.contexts.end(), [](const auto& c) { return c.kind == "conflict"; });
+  const auto item =
+      std::find_if(facts.contexts.begin(), facts.contexts.end(), [](const auto& c) { return c.kind == "conflict"; });
   return evidence::with_passage(*item, world::prompt_style());
 }
 
@@ -77,7 +78,8 @@ TEST(LawsTest, a_null_setting_leaves_the_logits_bit_equal) {
       twin.prompt = {plain.prompt.without_context, ""};
       generate::GenerateOptions options;
       options.compute = compute;
-      const auto with = generate::generate(*model, {null}, options), without = generate::generate(*model, {plain, twin}, options);
+      const auto with = generate::generate(*model, {null}, options),
+                 without = generate::generate(*model, {plain, twin}, options);
       EXPECT_EQ(with[0][0].tokens, without[0][0].tokens) << entry->card.id;
       EXPECT_EQ(with[0][0].logprobs, without[0][0].logprobs) << entry->card.id;
     }
@@ -89,7 +91,8 @@ TEST(LawsTest, leaving_a_scope_restores_the_weights_bit_for_bit) {
   for (const auto& [name, matrix] : model->matrices()) {
     const Tensor before = nn::dense(*matrix).clone();
     {
-      const auto low = model::WeightEdit::low_rank(*model, name, at::randn({2, matrix->in}), at::randn({matrix->out, 2}));
+      const auto low =
+          model::WeightEdit::low_rank(*model, name, at::randn({2, matrix->in}), at::randn({matrix->out, 2}));
       const auto whole = model::WeightEdit::replace(*model, name, at::zeros({matrix->out, matrix->in}));
       EXPECT_FALSE(at::equal(nn::dense(*matrix), before)) << name;
     }
@@ -107,12 +110,15 @@ TEST(LawsTest, logits_agree_for_batches_of_1_3_and_16_and_for_1_and_2_threads) {
     const auto run = [&](size_t n, int threads) {
       at::set_num_threads(threads);
       const std::vector<model::Row> some(rows.begin(), rows.begin() + long(n));
-      return model::forward(*model, model::pack(some, model->config.vocab), {.compute = compute}).logits.select(0, 0).clone();
+      return model::forward(*model, model::pack(some, model->config.vocab), {.compute = compute})
+          .logits.select(0, 0)
+          .clone();
     };
     const Tensor one = run(1, 1);
     const double bound = 1e-5 * one.abs().max().item<double>();
     for (size_t n : {1, 3, 16})
-      for (int threads : {1, 2}) EXPECT_LE((run(n, threads) - one).abs().max().item<double>(), bound) << n << " rows, " << threads << " threads";
+      for (int threads : {1, 2})
+        EXPECT_LE((run(n, threads) - one).abs().max().item<double>(), bound) << n << " rows, " << threads << " threads";
   }
 }
 
@@ -133,7 +139,8 @@ TEST(LawsTest, no_method_names_the_world) {
   for (const auto& file : fs::recursive_directory_iterator(root / "ken" / "methods")) {
     if (file.path().extension() != ".cpp" || file.path().stem().string().ends_with("_claim")) continue;
     const std::string text = read_text(file.path());
-    for (const char* word : {"almanac", "ken/world", "birth_city", "engineer"}) EXPECT_EQ(text.find(word), std::string::npos) << file.path() << " names " << word;
+    for (const char* word : {"almanac", "ken/world", "birth_city", "engineer"})
+      EXPECT_EQ(text.find(word), std::string::npos) << file.path() << " names " << word;
   }
 }
 

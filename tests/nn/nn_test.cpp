@@ -29,7 +29,9 @@ TEST(MatrixTest, every_stored_type_multiplies_as_its_dense_values_do) {
     const Tensor expected = at::linear(x, dense(w));
     EXPECT_TRUE(at::allclose(linear(x, w, Compute::f32), expected, 1e-5, 1e-5)) << type;
     EXPECT_TRUE(at::allclose(linear(x, w, Compute::fast).to(at::kFloat), expected, 3e-2, 3e-2)) << type;
-    EXPECT_TRUE(at::equal(rows_of(w, at::tensor({3, 69}, at::kLong)), dense(w).index_select(0, at::tensor({3, 69}, at::kLong)))) << type;
+    EXPECT_TRUE(
+        at::equal(rows_of(w, at::tensor({3, 69}, at::kLong)), dense(w).index_select(0, at::tensor({3, 69}, at::kLong))))
+        << type;
   }
 }
 
@@ -41,7 +43,8 @@ TEST(MatrixTest, gradients_pass_through_a_frozen_quantised_matrix) {
 }
 
 TEST(MatrixTest, an_overlay_adds_its_low_rank_product_on_every_type) {
-  const Tensor values = at::randn({70, 64}) * 0.1, x = at::randn({5, 64}), a = at::randn({2, 64}), b = at::randn({70, 2}) * 0.1;
+  const Tensor values = at::randn({70, 64}) * 0.1, x = at::randn({5, 64}), a = at::randn({2, 64}),
+               b = at::randn({70, 2}) * 0.1;
   for (const char* type : {"f32", "q8_0"}) {
     Matrix w = matrix(values, type);
     const Tensor expected = at::linear(x, dense(w) + at::mm(b, a));
@@ -52,7 +55,8 @@ TEST(MatrixTest, an_overlay_adds_its_low_rank_product_on_every_type) {
 
 TEST(FunctionsTest, gradients_agree_with_finite_differences) {
   at::manual_seed(3);
-  const Tensor w = at::rand({8}) + 0.5, offsets = at::tensor({0, 3, 5}, at::kLong), positions = at::tensor({0, 1, 2, 0, 1}, at::kLong), f = at::rand({2});
+  const Tensor w = at::rand({8}) + 0.5, offsets = at::tensor({0, 3, 5}, at::kLong),
+               positions = at::tensor({0, 1, 2, 0, 1}, at::kLong), f = at::rand({2});
   const Tensor weights = at::randn({5, 8});
   const auto value = [&](const Tensor& x) {
     const auto [sum, n] = add_rms_norm(x, at::tanh(x), w, 1e-5, at::kFloat);

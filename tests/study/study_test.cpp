@@ -10,7 +10,9 @@
 namespace ken::study {
 namespace {
 
-StudyOptions options(const fs::path& out) { return {.out = out, .compute = nn::Compute::f32, .samples = 3, .alphas = {0, 1}}; }
+StudyOptions options(const fs::path& out) {
+  return {.out = out, .compute = nn::Compute::f32, .samples = 3, .alphas = {0, 1}};
+}
 
 TEST(StudyTest, a_study_cut_at_any_row_resumes_to_the_same_bytes) {
   const auto model = test::tiny_model();
@@ -40,7 +42,9 @@ TEST(StudyTest, a_folder_of_another_study_is_refused) {
 TEST(StudyTest, facts_without_passages_give_a_study_without_the_conflict_section) {
   const auto model = test::tiny_model();
   const auto out = test::scratch("study-user");
-  write_text(out / "facts.jsonl", "{\"question\":\"where was Ada born ?\",\"answer\":\"London\"}\n{\"question\":\"who ?\",\"answers\":[\"Bob\",\"Robert\"]}\n");
+  write_text(out / "facts.jsonl",
+             "{\"question\":\"where was Ada born ?\",\"answer\":\"London\"}\n{\"question\":\"who "
+             "?\",\"answers\":[\"Bob\",\"Robert\"]}\n");
   const auto facts = data::read_facts(out / "facts.jsonl");
   const auto result = run_study(*model, facts, data::PromptStyle{}, options(out / "study"));
   EXPECT_TRUE(result.study.at("conflict").is_null());
@@ -73,7 +77,8 @@ TEST(RowFileTest, rows_after_the_last_whole_block_and_torn_lines_are_cut) {
   EXPECT_EQ(file.finished_blocks(), 1u);
   EXPECT_EQ(file.rows().size(), 2u);
   file.append({{{"id", 3}}, {{"id", 4}}});
-  EXPECT_EQ(read_text(folder / "rows.jsonl"), "{\"stage\":\"header\"}\n{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":4}\n");
+  EXPECT_EQ(read_text(folder / "rows.jsonl"),
+            "{\"stage\":\"header\"}\n{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":4}\n");
 }
 
 }  // namespace

@@ -93,7 +93,8 @@ TEST(TrainTest, two_ranks_are_one_rank_with_twice_the_batch_to_rounding) {
   const auto one = run(*single, 1024);
   for (size_t i = 0; i < one.size(); ++i) {
     EXPECT_TRUE(at::equal(two[0][i], two[1][i])) << i;
-    EXPECT_TRUE(at::allclose(two[0][i], one[i], 1e-3, 2e-5)) << i << ": " << (two[0][i] - one[i]).abs().max().item<double>();
+    EXPECT_TRUE(at::allclose(two[0][i], one[i], 1e-3, 2e-5))
+        << i << ": " << (two[0][i] - one[i]).abs().max().item<double>();
   }
 }
 
@@ -102,11 +103,15 @@ TEST(TrainTest, the_chunked_loss_is_the_full_cross_entropy_with_its_gradients) {
   nn::Matrix output;
   output.out = 50, output.in = 16;
   output.data = at::randn({50, 16}).requires_grad_();
-  const Tensor hidden = at::randn({700, 16}).requires_grad_(), targets = at::randint(0, 50, {700}, at::kLong), weights = at::rand({700});
-  const Tensor full = (-at::log_softmax(at::linear(hidden, output.data), -1).gather(1, targets.unsqueeze(1)).squeeze(1) * weights).sum();
+  const Tensor hidden = at::randn({700, 16}).requires_grad_(), targets = at::randint(0, 50, {700}, at::kLong),
+               weights = at::rand({700});
+  const Tensor full =
+      (-at::log_softmax(at::linear(hidden, output.data), -1).gather(1, targets.unsqueeze(1)).squeeze(1) * weights)
+          .sum();
   const Tensor chunked = weighted_nll(hidden, output, targets, weights, nn::Compute::f32).loss;
   EXPECT_NEAR(full.item<double>(), chunked.item<double>(), 1e-2);
-  const auto a = torch::autograd::grad({full}, {hidden, output.data}), b = torch::autograd::grad({chunked}, {hidden, output.data});
+  const auto a = torch::autograd::grad({full}, {hidden, output.data}),
+             b = torch::autograd::grad({chunked}, {hidden, output.data});
   EXPECT_TRUE(at::allclose(a[0], b[0], 1e-4, 1e-5));
   EXPECT_TRUE(at::allclose(a[1], b[1], 1e-4, 1e-3));
 }

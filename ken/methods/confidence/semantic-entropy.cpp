@@ -3,7 +3,8 @@
 //   discrete:    P_c = n_c / K
 //   likelihood:  l_k = mean_t log p(y_kt), l'_k = l_k - log sum_j exp l_j, P_c = sum_{k in c} exp l'_k
 //   SE = -sum_c P_c log P_c, in nats; its upper bound is log K.
-// Meanings are compared by the rules of evidence/equivalence.h, which replace the paper's entailment model for short answers.
+// Meanings are compared by the rules of evidence/equivalence.h, which replace the paper's entailment model for short
+// answers.
 #include "ken/evidence/equivalence.h"
 #include "ken/evidence/evidence.h"
 
@@ -42,13 +43,22 @@ const Register<EstimatorEntry> entry{
               .family = "confidence",
               .title = "Semantic entropy",
               .paper = "arXiv 2302.09664",
-              .sentence = "Samples several answers, groups those that mean the same, and takes the entropy over the groups, in nats.",
+              .sentence = "Samples several answers, groups those that mean the same, and takes the entropy over the "
+                          "groups, in nats.",
               .params = {{"samples", 10, "how many answers are sampled", 2, 1000},
                          {"temperature", 1.0, "of the sampling", 1e-3, 10},
-                         {"kind", "discrete", "group weights: shares of samples, or length-normalised likelihoods", -1e300, 1e300, {"discrete", "likelihood"}}},
+                         {"kind",
+                          "discrete",
+                          "group weights: shares of samples, or length-normalised likelihoods",
+                          -1e300,
+                          1e300,
+                          {"discrete", "likelihood"}}},
               .example = "ken ask --confidence semantic-entropy:samples=10 \"where was Ada Lovelace born ?\"",
               .direction = "lower is surer"},
-     .needs = [](const Json& p) { return Needs{.samples = p.at("samples").get<int64_t>(), .temperature = p.at("temperature").get<double>()}; },
+     .needs =
+         [](const Json& p) {
+           return Needs{.samples = p.at("samples").get<int64_t>(), .temperature = p.at("temperature").get<double>()};
+         },
      .score = score}};
 
 }  // namespace

@@ -6,11 +6,19 @@ namespace ken::tasks {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
-  const auto scored = evidence::judge(input.model, input.facts, input.style, {evidence::estimator_from("sequence-probability"), evidence::estimator_from("sequence-probability:normalize=true")}, input.seed, 800);
-  return {{"AUROC of right answers", "", scored.auroc(0), ">=", 0.75, false, 0.5}, {"AUROC of right answers, length-normalised", "", scored.auroc(1)}};
+  const auto scored = evidence::judge(input.model, input.facts, input.style,
+                                      {evidence::estimator_from("sequence-probability"),
+                                       evidence::estimator_from("sequence-probability:normalize=true")},
+                                      input.seed, 800);
+  return {{"AUROC of right answers", "", scored.auroc(0), ">=", 0.75, false, 0.5},
+          {"AUROC of right answers, length-normalised", "", scored.auroc(1)}};
 }
 
-const Register<ClaimEntry> entry{{.card = {.id = "sequence-probability", .family = "confidence", .sentence = "The probability of the greedy answer tells right from wrong answers with AUROC >= 0.75."}, .run = run}};
+const Register<ClaimEntry> entry{
+    {.card = {.id = "sequence-probability",
+              .family = "confidence",
+              .sentence = "The probability of the greedy answer tells right from wrong answers with AUROC >= 0.75."},
+     .run = run}};
 
 }  // namespace
 }  // namespace ken::tasks

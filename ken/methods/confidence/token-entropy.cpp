@@ -1,5 +1,5 @@
-// Token entropy: the entropy of the next-token distributions along the greedy answer (lm-polygraph's MeanTokenEntropy and
-// MaximumTokenEntropy). H_t = -sum_v p_t(v) log p_t(v), in nats, over the answer's tokens.
+// Token entropy: the entropy of the next-token distributions along the greedy answer (lm-polygraph's MeanTokenEntropy
+// and MaximumTokenEntropy). H_t = -sum_v p_t(v) log p_t(v), in nats, over the answer's tokens.
 #include "ken/evidence/evidence.h"
 
 namespace ken::evidence {
@@ -18,16 +18,18 @@ double score(const View& view, const Json& params) {
   return params.at("over").get<std::string>() == "mean" ? sum / double(n) : most;
 }
 
-const Register<EstimatorEntry> entry{{.card = {.id = "token-entropy",
-                                               .family = "confidence",
-                                               .title = "Token entropy",
-                                               .paper = "arXiv 2311.07383",
-                                               .sentence = "The mean or largest entropy of the next-token distributions along the greedy answer, in nats.",
-                                               .params = {{"over", "mean", "how the tokens' entropies are joined", -1e300, 1e300, {"mean", "max"}}},
-                                               .example = "ken ask --confidence token-entropy:over=max \"where was Ada Lovelace born ?\"",
-                                               .direction = "lower is surer"},
-                                      .needs = [](const Json&) { return Needs{.greedy = true}; },
-                                      .score = score}};
+const Register<EstimatorEntry> entry{
+    {.card = {.id = "token-entropy",
+              .family = "confidence",
+              .title = "Token entropy",
+              .paper = "arXiv 2311.07383",
+              .sentence =
+                  "The mean or largest entropy of the next-token distributions along the greedy answer, in nats.",
+              .params = {{"over", "mean", "how the tokens' entropies are joined", -1e300, 1e300, {"mean", "max"}}},
+              .example = "ken ask --confidence token-entropy:over=max \"where was Ada Lovelace born ?\"",
+              .direction = "lower is surer"},
+     .needs = [](const Json&) { return Needs{.greedy = true}; },
+     .score = score}};
 
 }  // namespace
 }  // namespace ken::evidence

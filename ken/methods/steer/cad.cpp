@@ -33,10 +33,14 @@ const Register<ControlEntry> entry{
               .family = "steer",
               .title = "Context-aware decoding (CAD)",
               .paper = "arXiv 2305.14739",
-              .sentence = "Decodes with and without the passage and amplifies the difference, towards the passage or towards memory.",
-              .params = {{"alpha", 1.0, "strength; > 0 towards the passage, < 0 towards memory, -1 is memory alone", -1, 20},
-                         {"mask", 0.0, "with alpha > 0, keep tokens with p >= mask * max p under the passage; 0 keeps all", 0, 1}},
-              .example = "ken ask --control cad:alpha=1 --context-text \"the birthplace of Ada Lovelace is Turin .\" \"where was Ada Lovelace born ?\"",
+              .sentence = "Decodes with and without the passage and amplifies the difference, towards the passage or "
+                          "towards memory.",
+              .params = {{"alpha", 1.0, "strength; > 0 towards the passage, < 0 towards memory, -1 is memory alone", -1,
+                          20},
+                         {"mask", 0.0,
+                          "with alpha > 0, keep tokens with p >= mask * max p under the passage; 0 keeps all", 0, 1}},
+              .example = "ken ask --control cad:alpha=1 --context-text \"the birthplace of Ada Lovelace is Turin .\" "
+                         "\"where was Ada Lovelace born ?\"",
               .null_setting = {{"alpha", 0.0}}},
      .make = [](const Json& p) -> std::unique_ptr<Control> { return std::make_unique<Cad>(p["alpha"], p["mask"]); }}};
 

@@ -22,7 +22,8 @@ std::vector<const data::ContextCase*> cases(const ClaimInput& input, const std::
   return all;
 }
 
-std::vector<std::string> answers(const ClaimInput& input, const std::vector<const data::ContextCase*>& items, const Json& params, bool closed) {
+std::vector<std::string> answers(const ClaimInput& input, const std::vector<const data::ContextCase*>& items,
+                                 const Json& params, bool closed) {
   std::vector<generate::Request> requests;
   for (const auto* item : items) {
     requests.push_back(evidence::with_passage(*item, input.style));
@@ -30,11 +31,13 @@ std::vector<std::string> answers(const ClaimInput& input, const std::vector<cons
     if (!params.is_null()) requests.back().controls.push_back(generate::control_from("cad", params));
   }
   std::vector<std::string> texts;
-  for (const auto& answer : evidence::greedy_answers(input.model, requests, nn::Compute::f32)) texts.push_back(answer.text);
+  for (const auto& answer : evidence::greedy_answers(input.model, requests, nn::Compute::f32))
+    texts.push_back(answer.text);
   return texts;
 }
 
-Counts count(const std::vector<const data::ContextCase*>& items, const std::vector<std::string>& texts, const std::vector<char>& known) {
+Counts count(const std::vector<const data::ContextCase*>& items, const std::vector<std::string>& texts,
+             const std::vector<char>& known) {
   Counts c;
   double n = 0;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -61,7 +64,8 @@ std::vector<Figure> run(const ClaimInput& input) {
   const Counts plain = count(conflict, answers(input, conflict, nullptr, false), known);
   const Counts up = count(conflict, answers(input, conflict, {{"alpha", 1.0}}, false), known);
   const Counts down = count(conflict, answers(input, conflict, {{"alpha", -0.5}}, false), known);
-  const double agree_plain = right(agree, answers(input, agree, nullptr, false)), agree_up = right(agree, answers(input, agree, {{"alpha", 1.0}}, false));
+  const double agree_plain = right(agree, answers(input, agree, nullptr, false)),
+               agree_up = right(agree, answers(input, agree, {{"alpha", 1.0}}, false));
   return {{"context answers, alpha 1 minus plain", "share", up.context - plain.context, ">=", 0.15, false, 0.0},
           {"memory answers, alpha -0.5 minus plain", "share", down.memory - plain.memory, ">=", 0.05, false, 0.0},
           {"context answers, plain", "share", plain.context},
@@ -70,10 +74,13 @@ std::vector<Figure> run(const ClaimInput& input) {
           {"right beside an agreeing passage, alpha 1 minus plain", "share", agree_up - agree_plain, "", 0, true}};
 }
 
-const Register<ClaimEntry> entry{{.card = {.id = "cad", .family = "steer",
-                                           .sentence = "Under conflict, alpha = 1 raises the share of answers from the passage by 15 points or more (the paper's setting gave 23 on "
-                                                       "NQ-Swap with Llama-3-8B), and a negative alpha moves answers back to memory."},
-                                  .run = run}};
+const Register<ClaimEntry> entry{
+    {.card = {.id = "cad",
+              .family = "steer",
+              .sentence = "Under conflict, alpha = 1 raises the share of answers from the passage by 15 points or more "
+                          "(the paper's setting gave 23 on "
+                          "NQ-Swap with Llama-3-8B), and a negative alpha moves answers back to memory."},
+     .run = run}};
 
 }  // namespace
 }  // namespace ken::tasks

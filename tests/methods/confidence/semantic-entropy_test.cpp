@@ -24,10 +24,13 @@ TEST(SemanticEntropyTest, is_zero_when_all_samples_mean_the_same) {
 }
 
 TEST(SemanticEntropyTest, counts_shares_or_normalised_likelihoods) {
-  const auto evidence = sampled({{"Paris", std::log(0.6)}, {"Rome", std::log(0.2)}, {"paris", std::log(0.2)}, {"Oslo", std::log(0.2)}});
-  EXPECT_NEAR(estimator_from("semantic-entropy:samples=4").score(evidence), -(0.5 * std::log(0.5) + 2 * 0.25 * std::log(0.25)), 1e-12);
+  const auto evidence =
+      sampled({{"Paris", std::log(0.6)}, {"Rome", std::log(0.2)}, {"paris", std::log(0.2)}, {"Oslo", std::log(0.2)}});
+  EXPECT_NEAR(estimator_from("semantic-entropy:samples=4").score(evidence),
+              -(0.5 * std::log(0.5) + 2 * 0.25 * std::log(0.25)), 1e-12);
   const double p = 0.8 / 1.2, q = 0.2 / 1.2;
-  EXPECT_NEAR(estimator_from("semantic-entropy:samples=4,kind=likelihood").score(evidence), -(p * std::log(p) + 2 * q * std::log(q)), 1e-12);
+  EXPECT_NEAR(estimator_from("semantic-entropy:samples=4,kind=likelihood").score(evidence),
+              -(p * std::log(p) + 2 * q * std::log(q)), 1e-12);
 }
 
 TEST(SemanticEntropyTest, reads_as_many_samples_as_declared_and_no_fewer) {
