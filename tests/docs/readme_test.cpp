@@ -21,13 +21,15 @@ struct Snippet {
 std::vector<Snippet> snippets(const fs::path& file) {
   std::vector<Snippet> found;
   std::istringstream text(read_text(file));
-  bool inside = false;
+  bool inside = false, shown = false;  // in a ```sh block; below one of its commands
   for (std::string line; std::getline(text, line);) {
     if (line.rfind("```", 0) == 0) {
       inside = line == "```sh";
+      shown = false;
     } else if (inside && line.rfind("$ ", 0) == 0) {
       found.push_back({line.substr(2), {}});
-    } else if (inside && !found.empty() && line != "...") {
+      shown = true;
+    } else if (shown && line != "...") {
       found.back().output.push_back(line);
     }
   }
