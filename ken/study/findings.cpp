@@ -20,6 +20,14 @@ const Json* labelled(const Json& list, const std::string& label) {
   return nullptr;
 }
 
+// A band of exposure in words; bands of popularity keep their numbers.
+std::string facts_in(const std::string& label) {
+  if (label == "0") return "facts that training never showed";
+  for (const char* times : {"1-2", "3-6", "7-15", "16-40", "41+"})
+    if (label == times) return fmt::format("facts seen {} times", label);
+  return fmt::format("facts in the band {}", label);
+}
+
 void about_recall(const Json& study, Json& out) {
   const Json& overall = study.at("recall").at("overall");
   const Json& bands = study.at("recall").at("by_exposure");
@@ -34,9 +42,8 @@ void about_recall(const Json& study, Json& out) {
                                  overall.at("n").get<int64_t>());
   if (bands.size() > 1) {
     const Json &rare = bands.front(), &common = bands.back();
-    text += fmt::format(" Facts in the band {}: {}; in the band {}: {}.", rare.at("label").get<std::string>(),
-                        percent(rare.at("accuracy")), common.at("label").get<std::string>(),
-                        percent(common.at("accuracy")));
+    text += fmt::format(" Of {} it answers {}, of {} {}.", facts_in(rare.at("label")), percent(rare.at("accuracy")),
+                        facts_in(common.at("label")), percent(common.at("accuracy")));
   }
   out.push_back(finding("recall", value(overall) >= 0.8 ? "good" : "info", text));
   if (bands.size() > 1 && value(bands.front().at("accuracy")) < 0.2 && value(bands.front().at("right_type")) > 0.8) {
