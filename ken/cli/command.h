@@ -32,6 +32,10 @@ void add_common(CLI::App& app, Common& common, const std::string& compute);
 void apply(const Common& common);  // thread count
 Progress printer();                // progress on stderr
 
+// Tensors by name into a safetensors file, as f32, in the order given; returns their shapes.
+Json write_tensors(const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                   const std::map<std::string, std::string>& metadata, const fs::path& path);
+
 // "1,2,3" -> ids; errors name the bad one.
 std::vector<int32_t> parse_ids(const std::string& text);
 void print(const std::string& text);  // to stdout; throws when stdout is full or closed

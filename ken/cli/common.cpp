@@ -49,6 +49,24 @@ Progress printer() {
   };
 }
 
+Json write_tensors(const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                   const std::map<std::string, std::string>& metadata, const fs::path& path) {
+  std::vector<at::Tensor> kept;  // the bytes live until the file is written
+  std::vector<io::TensorOut> out;
+  Json shapes = Json::object();
+  for (const auto& [name, tensor] : tensors) {
+    kept.push_back(tensor.to(at::kFloat).contiguous());
+    const at::Tensor& values = kept.back();
+    out.push_back({name,
+                   io::DType::f32,
+                   values.sizes().vec(),
+                   {static_cast<const std::byte*>(values.data_ptr()), values.nbytes()}});
+    shapes[name] = values.sizes().vec();
+  }
+  io::write_safetensors(path, metadata, out);
+  return shapes;
+}
+
 std::vector<int32_t> parse_ids(const std::string& text) {
   std::vector<int32_t> ids;
   size_t at = 0;

@@ -14,19 +14,6 @@ struct Flags {
   uint64_t seed = 0;
 };
 
-void write_tensors(const readout::AnalysisResult& result, const std::string& path) {
-  std::vector<io::TensorOut> out;
-  std::vector<at::Tensor> kept;
-  for (const auto& [name, tensor] : result.tensors) {
-    kept.push_back(tensor.to(at::kFloat).contiguous());
-    out.push_back({name,
-                   io::DType::f32,
-                   kept.back().sizes().vec(),
-                   {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
-  }
-  io::write_safetensors(path, {}, out);
-}
-
 void run(const Flags& flags) {
   apply(flags.common);
   const auto& entry = Registry<readout::AnalysisEntry>::get().at("analysis", flags.id);
@@ -38,7 +25,7 @@ void run(const Flags& flags) {
   const auto result = entry.run({*model, facts, data::prompt_style(model->metadata), flags.seed,
                                  nn::compute_from(flags.common.compute), printer()},
                                 params);
-  if (!flags.out.empty()) write_tensors(result, flags.out);
+  if (!flags.out.empty()) write_tensors({result.tensors.begin(), result.tensors.end()}, {}, flags.out);
   const Json whole{{"id", flags.id},
                    {"params", params},
                    {"seed", flags.seed},

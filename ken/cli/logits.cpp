@@ -20,23 +20,12 @@ void run(const Flags& flags) {
   const model::TapPlan plan(model->config, cache.taps(flags.taps));
   model::ForwardOptions options{
       .compute = nn::compute_from(flags.common.compute), .taps = &plan, .logits = model::ForwardOptions::Logits::all};
-  std::vector<at::Tensor> kept{
-      model::forward(*model, model::pack({{ids}}, model->config.vocab), options).logits.contiguous()};
-  std::vector<std::string> names{"logits"};
-  for (const auto& name : cache.names()) {
-    names.push_back(name);
-    kept.push_back(cache.at(name).to(at::kFloat).contiguous());
-  }
-  std::vector<io::TensorOut> out;
-  for (size_t i = 0; i < kept.size(); ++i)
-    out.push_back({names[i],
-                   io::DType::f32,
-                   kept[i].sizes().vec(),
-                   {static_cast<const std::byte*>(kept[i].data_ptr()), kept[i].nbytes()}});
-  io::write_safetensors(flags.out, {{"model", model->config.name}, {"compute", flags.common.compute}}, out);
+  std::vector<std::pair<std::string, at::Tensor>> tensors{
+      {"logits", model::forward(*model, model::pack({{ids}}, model->config.vocab), options).logits}};
+  for (const auto& name : cache.names()) tensors.emplace_back(name, cache.at(name));
+  const Json shapes =
+      write_tensors(tensors, {{"model", model->config.name}, {"compute", flags.common.compute}}, flags.out);
   if (!flags.common.json) return;
-  Json shapes = Json::object();
-  for (const auto& tensor : out) shapes[tensor.name] = tensor.shape;
   print(Json{{"ids", ids}, {"out", flags.out}, {"tensors", shapes}, {"compute", flags.common.compute}}.dump() + "\n");
 }
 

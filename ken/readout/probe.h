@@ -1,4 +1,4 @@
-// Linear probes: logistic regression and mean difference, many problems solved together, judged on groups never trained
+// Linear probes: logistic regression, many problems solved together, judged on groups never trained
 // on.
 #pragma once
 #include "ken/base/files.h"
