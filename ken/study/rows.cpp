@@ -4,25 +4,36 @@
 #include "ken/io/records.h"
 
 namespace ken::study {
+namespace {
 
-RowFile::RowFile(fs::path path, const Json& header, std::vector<size_t> blocks)
-    : path_(std::move(path)), blocks_(std::move(blocks)) {
-  const std::string first = io::jsonl_line(header);
-  if (!fs::exists(path_)) {
-    write_text(path_, first);
-    return;
-  }
-  recover(read_text(path_), first);
+[[noreturn]] void refuse(const fs::path& path) {
+  fail_usage("rows",
+             "{} belongs to another run (model, data, seed or settings differ); name another folder with -o or remove "
+             "the file",
+             path.string());
 }
 
-void RowFile::recover(const std::string& text, const std::string& header) {
-  if (text.substr(0, header.size()) != header) {
-    fail_usage(
-        "study",
-        "{} belongs to another study (model, facts, seed or settings differ); name another folder with -o or remove it",
-        path_.string());
+}  // namespace
+
+RowFile::RowFile(fs::path path, const Json& header, std::vector<size_t> blocks, const fs::path& beside)
+    : path_(std::move(path)), blocks_(std::move(blocks)) {
+  const std::string first = io::jsonl_line(header);
+  const bool exists = fs::exists(path_);
+  if (!beside.empty()) {
+    // The header is written first: rows without one were not begun here.
+    if (exists && !fs::exists(beside)) refuse(path_);
+    if (!fs::exists(beside)) write_text(beside, first);
+    if (read_text(beside) != first) refuse(beside);
   }
-  size_t at = header.size(), kept = at;
+  const size_t begin = beside.empty() ? first.size() : 0;
+  if (!exists) write_text(path_, std::string_view(first).substr(0, begin));
+  const std::string text = read_text(path_);
+  if (text.compare(0, begin, first, 0, begin) != 0) refuse(path_);
+  recover(text, begin);
+}
+
+void RowFile::recover(const std::string& text, size_t begin) {
+  size_t at = begin, kept = at;
   std::vector<Json> block;
   while (finished_ < blocks_.size()) {
     const size_t end = text.find('\n', at);
@@ -42,7 +53,7 @@ void RowFile::recover(const std::string& text, const std::string& header) {
 
 void RowFile::append(const std::vector<Json>& rows) {
   if (rows.size() != blocks_.at(finished_))
-    fail("study", "block {} has {} rows, not {}", finished_, rows.size(), blocks_[finished_]);
+    fail("rows", "block {} has {} rows, not {}", finished_, rows.size(), blocks_[finished_]);
   std::string text;
   for (const Json& row : rows) text += io::jsonl_line(row);
   append_text(path_, text);

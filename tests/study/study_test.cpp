@@ -81,5 +81,18 @@ TEST(RowFileTest, rows_after_the_last_whole_block_and_torn_lines_are_cut) {
             "{\"stage\":\"header\"}\n{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":4}\n");
 }
 
+TEST(RowFileTest, a_header_beside_leaves_nothing_but_rows_in_the_file) {
+  const auto folder = test::scratch("rows-beside");
+  const fs::path rows = folder / "rows.jsonl", beside = folder / "header.json";
+  RowFile(rows, {{"seed", 1}}, {1, 1}, beside).append({{{"id", 1}}});
+  append_text(rows, "{\"id\":");
+  RowFile file(rows, {{"seed", 1}}, {1, 1}, beside);
+  EXPECT_EQ(file.finished_blocks(), 1u);
+  EXPECT_EQ(read_text(rows), "{\"id\":1}\n");
+  EXPECT_THROW(RowFile(rows, {{"seed", 2}}, {1, 1}, beside), UsageError);
+  fs::remove(beside);
+  EXPECT_THROW(RowFile(rows, {{"seed", 1}}, {1, 1}, beside), UsageError);
+}
+
 }  // namespace
 }  // namespace ken::study
