@@ -9,13 +9,14 @@ namespace ken::study {
 
 struct CatalogEntry {
   const Card* card;
-  std::string kind;  // "control", "estimator", "analysis", "architecture", "claim"
+  std::string kind;  // "control", "estimator", "analysis", "architecture", "task", "claim"
 };
-std::vector<CatalogEntry> catalog();  // methods and architectures, sorted by family and id; no claims
+std::vector<CatalogEntry> catalog();  // methods, architectures and benchmarks, sorted by family and id; no claims
 std::vector<CatalogEntry> claims();
 
 Json to_json(const CatalogEntry& entry);
-// Path below docs/ -> text: methods.md, methods/FAMILY/ID.md, claims.md. `docs` is where claims/ID.json are read from.
+// Path below docs/ -> text: methods.md, methods/FAMILY/ID.md, tasks.md, claims.md. `docs` is where claims/ID.json are
+// read from.
 std::map<std::string, std::string> pages(const fs::path& docs);
 
 }  // namespace ken::study

@@ -55,7 +55,7 @@ std::string tiny_gguf() {
 TEST(CliTest, help_everywhere_with_a_runnable_example) {
   expect(ken("--help"), 0, "Start with:");
   expect(ken(""), 0, "study");
-  for (const char* command : {"study", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize",
+  for (const char* command : {"study", "eval", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize",
                               "inspect", "methods", "version"}) {
     expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
   }
@@ -100,6 +100,23 @@ TEST(CliTest, empty_and_overlong_prompts_are_named) {
   std::string words;
   for (int i = 0; i < 200; ++i) words += " the";
   expect(ken("generate -m " + tiny_gguf() + " '" + words + "'"), 1, "context holds 128");
+}
+
+TEST(CliTest, eval_writes_results_and_names_what_is_wrong) {
+  const std::string file = (folder() / "choices.jsonl").string(), out = (folder() / "eval").string();
+  write_text(file, "{\"question\":\"where ?\",\"choices\":[\"London\",\"Paris\"],\"answer\":\"B\"}\n");
+  const std::string run = "eval jsonl " + tiny_gguf() + " --file " + file + " --threads 1 -o " + out;
+  expect(ken(run), 0, "acc_norm");
+  expect(ken(run), 0, "1 of 1 items were there already");
+  expect(ken(run + " --compute f32"), 2, "belongs to another run");
+  expect(ken(run + " --control cad"), 2, "leave --control out");
+  EXPECT_TRUE(fs::exists(out + "/results.json") && fs::exists(out + "/samples_jsonl.jsonl"));
+  expect(ken("eval jsnl --file " + file), 2, "did you mean jsonl");
+  expect(ken("eval jsonl:max_token=3 --file " + file), 2, "did you mean max_tokens");
+  expect(ken("eval popqa --file /nowhere.tsv"), 2, "/nowhere.tsv is no file; popqa reads the TSV");
+  expect(ken("eval creak " + tiny_gguf() + " --file " + file + " -o " + out), 1, "choices.jsonl:1");
+  write_text(folder() / "none.jsonl", "");
+  expect(ken("eval jsonl " + tiny_gguf() + " --file " + (folder() / "none.jsonl").string()), 1, "holds no items");
 }
 
 TEST(CliTest, a_full_disk_ends_the_job_with_an_error) {

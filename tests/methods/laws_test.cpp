@@ -8,6 +8,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/study/catalog.h"
 #include "ken/tasks/claim.h"
+#include "ken/tasks/task.h"
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
@@ -42,7 +43,25 @@ TEST(LawsTest, the_registry_and_the_files_name_the_same_methods_each_with_a_clai
     EXPECT_NE(Registry<tasks::ClaimEntry>::get().find(stem), nullptr) << stem;
   }
   for (const auto& entry : study::catalog())
-    if (entry.kind != "architecture") registered.insert(entry.card->family + "/" + entry.card->id);
+    if (entry.kind != "architecture" && entry.kind != "task")
+      registered.insert(entry.card->family + "/" + entry.card->id);
+  EXPECT_EQ(files, registered);
+}
+
+TEST(LawsTest, each_file_of_tasks_registers_a_benchmark_with_a_test_and_says_what_it_reads) {
+  const fs::path root = std::getenv("KEN_SOURCE") ? std::getenv("KEN_SOURCE") : ".";
+  std::set<std::string> files, registered;
+  for (const auto& file : fs::directory_iterator(root / "ken" / "tasks")) {
+    const std::string stem = file.path().stem().string();
+    if (file.path().extension() == ".cpp" && !fs::exists(root / "ken" / "tasks" / (stem + ".h"))) files.insert(stem);
+  }
+  for (const auto* task : Registry<tasks::TaskEntry>::get().all()) {
+    registered.insert(task->card.id);
+    EXPECT_EQ(task->card.family, "tasks") << task->card.id;
+    EXPECT_FALSE(task->file.empty()) << task->card.id;
+    EXPECT_EQ(task->score == nullptr, task->metrics.empty()) << task->card.id;
+    EXPECT_TRUE(fs::exists(root / "tests" / "tasks" / (task->card.id + "_test.cpp"))) << task->card.id;
+  }
   EXPECT_EQ(files, registered);
 }
 
