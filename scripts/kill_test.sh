@@ -1,6 +1,6 @@
 #!/bin/bash
 # A run that is killed and started again ends with the same bytes as one that was left alone.
-#   scripts/kill_test.sh [study|train]...     KILLS=20 SEED=1 WORK=out/kill_test
+#   scripts/kill_test.sh [study|train|eval]...     KILLS=20 SEED=1 WORK=out/kill_test
 # Each command is killed with SIGKILL at random moments, and started again unchanged until it is done; a finished run
 # is compared and begun anew until all kills are spent. Times and the machine are in run.json, which is not compared.
 # shellcheck disable=SC2034  # NAME_command and NAME_files are reached by name
@@ -18,8 +18,10 @@ world_command=("$KEN" world --people 60 --unseen 20 --documents 4000 --seed 1 -o
 study_command=("$KEN" study --facts "$facts" --samples 2 --threads 1 --seed 1 -o)
 train_command=("$KEN" train --world "$world" --steps 200 --checkpoint-every 5 --batch-tokens 256 --d-model 32 --layers 2
   --threads 1 --seed 1 -o)
+eval_command=("$KEN" eval popqa --file "$facts" --compute f32 --threads 1 -o)
 study_files=(study.json rows.jsonl)
 train_files=(model.gguf log.jsonl)
+eval_files=(results.json samples_popqa.jsonl)
 
 seconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); }
 milliseconds() { date +%s%3N; }
@@ -83,7 +85,7 @@ kill_test() {
 rm -rf -- "$WORK"
 mkdir -p "$WORK"
 "${world_command[@]}" >"$WORK/world.log" 2>&1 </dev/null
-if [[ $# -eq 0 ]]; then set -- study train; fi
+if [[ $# -eq 0 ]]; then set -- study train eval; fi
 for name in "$@"; do
   kill_test "$name"
 done
