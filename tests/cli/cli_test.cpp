@@ -56,7 +56,7 @@ TEST(CliTest, help_everywhere_with_a_runnable_example) {
   expect(ken("--help"), 0, "Start with:");
   expect(ken(""), 0, "study");
   for (const char* command : {"study", "eval", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize",
-                              "inspect", "methods", "version"}) {
+                              "inspect", "methods", "version", "run"}) {
     expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
   }
 }
@@ -147,6 +147,48 @@ TEST(CliTest, world_and_train_run_from_the_command_line) {
   expect(ken(train + out), 0, "steps");
   expect(ken("study " + out + "/model.gguf --samples 2 -o " + out + "/study"), 0, "report.html");
   expect(ken(train + out + " --optimizer sgd"), 2, "optimi");
+}
+
+TEST(CliTest, a_batch_runs_its_commands_and_goes_on_where_it_failed) {
+  const fs::path file = folder() / "batch.json", out = folder() / "batch";
+  const auto batch = [&](const std::string& second) {
+    write_text(file, R"({"commands": [{"id": "v", "run": "version --json"}, {"id": "t", "run": ")" + second +
+                         R"(", "after": ["v"]}]})");
+    return ken("run " + file.string() + " -o " + out.string());
+  };
+  const auto dry = ken("run " + file.string() + " --dry-run");
+  EXPECT_EQ(dry.code, 2) << dry.text;  // no such file yet
+  const auto failed = batch("study /nowhere.gguf");
+  expect(failed, 1, "/nowhere.gguf is no file");
+  expect(failed, 1, (out / "t" / "stderr").string());
+  EXPECT_EQ(Json::parse(read_text(out / "v" / "stdout")).at("ken"), KEN_VERSION);
+  EXPECT_EQ(Json::parse(read_text(out / "t" / "status.json")).at("exit_code"), 2);
+  expect(batch("methods cad"), 0, "1 done, 1 done before, 0 failed");
+  expect(batch("methods cad"), 0, "0 done, 2 done before");
+  expect(ken("run " + file.string() + " --dry-run --json -o " + out.string()), 0, "\"state\":\"done\"");
+  write_text(file, "versoin\n");
+  expect(ken("run " + file.string()), 2, "did you mean version");
+}
+
+TEST(CliTest, a_signal_ends_a_batch_and_the_same_command_goes_on) {
+  const fs::path file = folder() / "signal.txt", out = folder() / "signal";
+  // A world that takes far longer to write than the signal to come.
+  write_text(file, "version\nworld --people 5000 --documents 2000000 -o ${out}\n");
+  const std::string program = std::getenv("KEN_PROGRAM") ? std::getenv("KEN_PROGRAM") : "build/ken";
+  const std::string wait = "until grep -qs running " + (out / "2" / "status.json").string() + "; do sleep 0.05; done";
+  std::FILE* pipe = ::popen((program + " run " + file.string() + " -o " + out.string() + " 2>&1 & job=$!; " + wait +
+                             "; kill -TERM $job; wait $job; echo code $?")
+                                .c_str(),
+                            "r");
+  std::string text;
+  std::array<char, 4096> buffer;
+  while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) text.append(buffer.data(), n);
+  ::pclose(pipe);
+  EXPECT_NE(text.find("interrupted by signal 15"), std::string::npos) << text;
+  EXPECT_NE(text.find("code 1"), std::string::npos) << text;
+  EXPECT_EQ(Json::parse(read_text(out / "2" / "status.json")).at("state"), "interrupted");
+  write_text(file, "version\nworld --people 20 --documents 300 -o ${out}\n");
+  expect(ken("run " + file.string() + " -o " + out.string()), 0, "1 done, 1 done before");
 }
 
 }  // namespace
