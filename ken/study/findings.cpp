@@ -20,14 +20,6 @@ const Json* labelled(const Json& list, const std::string& label) {
   return nullptr;
 }
 
-// A band of exposure in words; bands of popularity keep their numbers.
-std::string facts_in(const std::string& label) {
-  if (label == "0") return "facts that training never showed";
-  for (const char* times : {"1-2", "3-6", "7-15", "16-40", "41+"})
-    if (label == times) return fmt::format("facts seen {} times", label);
-  return fmt::format("facts in the band {}", label);
-}
-
 void about_recall(const Json& study, Json& out) {
   const Json& overall = study.at("recall").at("overall");
   const Json& bands = study.at("recall").at("by_exposure");
@@ -151,6 +143,13 @@ void about_levers(const Json& study, Json& out) {
 }
 
 }  // namespace
+
+std::string facts_in(const std::string& label) {
+  if (label == "0") return "facts that training never showed";
+  for (const char* times : {"1-2", "3-6", "7-15", "16-40", "41+"})
+    if (label == times) return fmt::format("facts seen {} times", label);
+  return fmt::format("facts in the band {}", label);
+}
 
 Json findings(const Json& study) {
   Json out = Json::array();

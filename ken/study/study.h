@@ -28,6 +28,8 @@ StudyResult run_study(const model::Model& model, const data::FactSet& facts, con
 Json summarize(const model::Model& model, const data::FactSet& facts, const std::vector<Json>& rows,
                const StudyOptions& options);
 Json findings(const Json& study);
+// A band of exposure in words; bands of popularity keep their numbers.
+std::string facts_in(const std::string& label);
 // The self-contained page: the built page with the study's JSON put in.
 std::string report_html(const Json& study);
 

@@ -55,8 +55,8 @@ std::string tiny_gguf() {
 TEST(CliTest, help_everywhere_with_a_runnable_example) {
   expect(ken("--help"), 0, "Start with:");
   expect(ken(""), 0, "study");
-  for (const char* command : {"study", "eval", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize",
-                              "inspect", "methods", "version", "run"}) {
+  for (const char* command : {"study", "compare", "eval", "ask", "generate", "train", "world", "reproduce", "logits",
+                              "tokenize", "inspect", "methods", "version", "run"}) {
     expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
   }
 }
@@ -147,6 +147,23 @@ TEST(CliTest, world_and_train_run_from_the_command_line) {
   expect(ken(train + out), 0, "steps");
   expect(ken("study " + out + "/model.gguf --samples 2 -o " + out + "/study"), 0, "report.html");
   expect(ken(train + out + " --optimizer sgd"), 2, "optimi");
+}
+
+TEST(CliTest, two_studies_are_set_side_by_side) {
+  const std::string facts = (folder() / "two.jsonl").string(), out = (folder() / "two").string();
+  write_text(facts, "{\"question\":\"a\",\"answer\":\"b\"}\n{\"question\":\"c\",\"answer\":\"d\"}\n");
+  for (const char* seed : {"0", "1"})
+    expect(ken("study " + tiny_gguf() + " --samples 2 --threads 1 --facts " + facts + " --seed " + seed + " -o " + out +
+               seed),
+           0, "report.html");
+  expect(ken("compare " + out + "0 " + out + "1/study.json -o " + out), 0, "The seeds differ");
+  const Json found = Json::parse(read_text(folder() / "two" / "compare.json"));
+  EXPECT_EQ(found.at("schema"), "ken.compare/1");
+  EXPECT_EQ(found.at("paired")[0].at("pairs"), 2);
+  EXPECT_TRUE(fs::exists(folder() / "two" / "compare.md"));
+  expect(ken("compare " + out + "0 " + out + "0 --json 2>/dev/null"), 0, "{\"schema\":\"ken.compare/1\"");
+  expect(ken("compare " + out + "0 /nowhere"), 2, "/nowhere is no study");
+  expect(ken("compare " + facts + " " + out + "0"), 1, "two.jsonl");
 }
 
 TEST(CliTest, a_batch_runs_its_commands_and_goes_on_where_it_failed) {

@@ -1,0 +1,46 @@
+// ken compare: two studies side by side.
+#include "ken/study/compare.h"
+
+#include "ken/cli/command.h"
+
+namespace ken::cli {
+namespace {
+
+struct Flags {
+  std::string a, b, out;
+  bool json = false;
+};
+
+void run(const Flags& flags) {
+  const Json comparison = study::compare(study::read_study(flags.a), study::read_study(flags.b));
+  const auto dump = [&](int indent) {
+    return comparison.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+  };
+  if (!flags.out.empty()) {
+    write_text(fs::path(flags.out) / "compare.json", dump(1));
+    write_text(fs::path(flags.out) / "compare.md", study::compare_markdown(comparison));
+  }
+  if (!flags.json) return print(study::compare_text(comparison));
+  for (const Json& warning : comparison.at("warnings")) say("ken: warning: " + warning.get<std::string>() + "\n");
+  print(dump(-1));
+}
+
+void add(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("A", flags->a, "a folder of `ken study`, or a study.json")->required();
+  app.add_option("B", flags->b, "the study to set beside it")->required();
+  app.add_option("-o,--out", flags->out, "folder for compare.json and compare.md");
+  app.add_flag("--json", flags->json, "print one JSON object");
+  app.callback([flags] { run(*flags); });
+}
+
+const Register<Command> entry{
+    {.card = {.id = "compare",
+              .family = "cli",
+              .sentence = "Set two studies side by side: every number, and which differences are more than chance.",
+              .example = "ken study -o one && ken study --seed 1 -o two && ken compare one two"},
+     .order = 15,
+     .add = add}};
+
+}  // namespace
+}  // namespace ken::cli
