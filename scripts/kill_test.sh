@@ -1,6 +1,6 @@
 #!/bin/bash
 # A run that is killed and started again ends with the same bytes as one that was left alone.
-#   scripts/kill_test.sh [study|train|eval]...     KILLS=20 SEED=1 WORK=out/kill_test
+#   scripts/kill_test.sh [study|train|eval|run]...     KILLS=20 SEED=1 WORK=out/kill_test
 # Each command is killed with SIGKILL at random moments, and started again unchanged until it is done; a finished run
 # is compared and begun anew until all kills are spent. Times and the machine are in run.json, which is not compared.
 # shellcheck disable=SC2034  # NAME_command and NAME_files are reached by name
@@ -19,8 +19,11 @@ study_command=("$KEN" study --facts "$facts" --samples 2 --threads 1 --seed 1 -o
 train_command=("$KEN" train --world "$world" --steps 200 --checkpoint-every 5 --batch-tokens 256 --d-model 32 --layers 2
   --threads 1 --seed 1 -o)
 eval_command=("$KEN" eval popqa --file "$facts" --compute f32 --threads 1 -o)
+batch=$WORK/batch.txt
+run_command=("$KEN" run "$batch" -o)
 study_files=(study.json rows.jsonl)
 train_files=(model.gguf log.jsonl)
+run_files=(1/model.gguf 1/log.jsonl 2/study.json 2/rows.jsonl)
 eval_files=(results.json samples_popqa.jsonl)
 
 seconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); }
@@ -85,7 +88,10 @@ kill_test() {
 rm -rf -- "$WORK"
 mkdir -p "$WORK"
 "${world_command[@]}" >"$WORK/world.log" 2>&1 </dev/null
-if [[ $# -eq 0 ]]; then set -- study train eval; fi
+# The commands of the batch resume by themselves; the batch must find which of them is done.
+# shellcheck disable=SC2016  # ${out} is for ken
+printf '%s ${out}\n' "${train_command[*]}" "${study_command[*]}" | sed "s|^$KEN |ken |" >"$batch"
+if [[ $# -eq 0 ]]; then set -- study train eval run; fi
 for name in "$@"; do
   kill_test "$name"
 done

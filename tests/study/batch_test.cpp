@@ -32,20 +32,6 @@ void expect_refused(std::string_view text, const std::string& part) {
 
 std::string commands(const std::string& list) { return "{\"commands\": [" + list + "]}"; }
 
-TEST(WordsTest, are_cut_as_a_shell_cuts_them) {
-  EXPECT_EQ(split_words("  study --facts 'a b.jsonl'\t-o \"x \\\" $y\" # note"),
-            (Words{"study", "--facts", "a b.jsonl", "-o", "x \" $y"}));
-  EXPECT_EQ(split_words("a\\ b '' c#d 'it'\\''s'"), (Words{"a b", "", "c#d", "it's"}));
-  EXPECT_TRUE(split_words(" # only a note").empty());
-  EXPECT_THROW(split_words("ask 'where"), UsageError);
-  EXPECT_THROW(split_words("ask \\"), UsageError);
-}
-
-TEST(WordsTest, joined_words_are_cut_into_the_same_words) {
-  const Words words{"ask", "", "it's \"so\"", "a b", "$x `y` \\", "plain-1.5"};
-  EXPECT_EQ(split_words(join_words(words)), words);
-}
-
 TEST(BatchTest, a_document_names_values_and_orders_its_commands) {
   const Batch batch = parse(R"({"name": "night", "let": {"model": "almanac", "n": 3, "path": "${dir}/${model}"},
     "commands": [{"id": "b", "run": "study ${model} --samples ${n} -o ${out}", "after": ["a"]},
