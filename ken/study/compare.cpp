@@ -14,6 +14,7 @@ namespace ken::study {
 namespace {
 
 constexpr double alpha = 0.05;
+constexpr int64_t fewest = 20;  // a bootstrap of fewer items is too narrow: of two equal ones it has no width at all
 
 struct Found {
   std::string path, label;  // "recall.by_exposure[1-2].accuracy", "by exposure 1-2, accuracy"
@@ -116,8 +117,7 @@ class Finder {
 // A proportion is one whose interval is Wilson's of hits out of n: studies do not say which numbers are proportions.
 bool is_proportion(const Json& number) {
   const double value = real(number.at("value")), hits = value * real(number.at("n"));
-  if (!number.at("n").is_number_integer() || !(value >= 0 && value <= 1) || !(std::abs(hits - std::round(hits)) < 1e-6))
-    return false;
+  if (!(value >= 0 && value <= 1) || !(std::abs(hits - std::round(hits)) < 1e-6)) return false;
   const auto wilson = stats::proportion(std::llround(hits), number.at("n").get<int64_t>(), "");
   return std::abs(wilson.low - real(number.at("ci")[0])) < 1e-6 &&
          std::abs(wilson.high - real(number.at("ci")[1])) < 1e-6;
@@ -125,9 +125,11 @@ bool is_proportion(const Json& number) {
 
 void check_number(const Json& number, const std::string& file, const std::string& path) {
   const auto fits = [](const Json& value) { return value.is_number() || value.is_null(); };
-  const Json& ci = number.at("ci");
-  if (!fits(number.at("value")) || !number.at("n").is_number() || !number.at("metric").is_string() || !ci.is_array() ||
-      ci.size() != 2 || !fits(ci[0]) || !fits(ci[1]))
+  const Json &ci = number.at("ci"), &n = number.at("n");
+  // A bound on n bounds what an exact test of a hostile file can cost.
+  const bool counted = n.is_number_integer() && n >= 0 && n <= int64_t{1} << 40;
+  if (!counted || !fits(number.at("value")) || !number.at("metric").is_string() || !ci.is_array() || ci.size() != 2 ||
+      !fits(ci[0]) || !fits(ci[1]))
     fail("compare", "{}: {} is no number as docs/study.schema.json defines it: {}; write the study again", file, path,
          number.dump());
 }
@@ -141,6 +143,7 @@ std::pair<double, const char*> tested(const Json& a, const Json& b, bool point) 
     const auto hits = [](const Json& n) { return std::llround(real(n.at("value")) * real(n.at("n"))); };
     return {stats::two_proportions(hits(a), a.at("n"), hits(b), b.at("n")), "two proportions"};
   }
+  if (std::min(a.at("n").get<int64_t>(), b.at("n").get<int64_t>()) < fewest) return {NAN, ""};
   return {stats::from_intervals(ea, eb), "intervals"};
 }
 

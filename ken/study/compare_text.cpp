@@ -126,7 +126,7 @@ std::string title(const Json& side) {
                      side.at("compute").get<std::string>());
 }
 
-// What only one study has: a whole section, or the points of a curve, in one line; everything else by its path.
+// What only one study has: a whole section, an entry of a list or the points of a curve in one line.
 std::vector<std::string> grouped(const Json& paths, const Json& numbers) {
   std::set<std::string> shared;
   for (const Json& number : numbers) shared.insert(number.at("section").get<std::string>());
@@ -139,6 +139,8 @@ std::vector<std::string> grouped(const Json& paths, const Json& numbers) {
       path = section;
     else if (open != std::string::npos && path.find('=', open) < close)
       path.replace(open, close - open + 1, "[...]");
+    else if (close != std::string::npos)
+      path.resize(close + 1);
     const auto found = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == path; });
     if (found == groups.end())
       groups.emplace_back(path, 1);
@@ -147,7 +149,7 @@ std::vector<std::string> grouped(const Json& paths, const Json& numbers) {
   }
   std::vector<std::string> lines;
   for (const auto& [path, count] : groups)
-    lines.push_back(count == 1 ? path : fmt::format("{} ({} numbers)", path, count));
+    lines.push_back(fmt::format("{} ({} number{})", path, count, count == 1 ? "" : "s"));
   return lines;
 }
 

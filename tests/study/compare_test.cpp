@@ -107,6 +107,12 @@ TEST(CompareTest, what_cannot_be_tested_is_not) {
   EXPECT_TRUE(number(c, "recall.by_exposure[1-2].accuracy").at("test").is_null());
   EXPECT_NE(c.at("warnings").dump().find("1 numbers have another metric"), std::string::npos);
   EXPECT_EQ(c.at("tested"), 1);
+  for (Json* study : {&a, &b}) (*study)["certainty"]["scores"][0]["auroc"]["n"] = 2;  // bootstraps of two say nothing
+  b["certainty"]["scores"][0]["auroc"]["value"] = 0.1;
+  EXPECT_EQ(compare(data(a), data(b)).at("tested"), 0);
+  a["recall"]["overall"]["n"] = -1;
+  EXPECT_THROW(compare(data(a), data(b)), Error);
+  a["recall"]["overall"] = share(0, 0);
   a["recall"]["overall"]["ci"] = "wide";
   EXPECT_THROW(compare(data(a), data(b)), Error);
 }
