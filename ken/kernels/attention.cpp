@@ -146,24 +146,50 @@ struct Tile {
   int64_t first, rows, N;
 };
 
-// Probabilities and the gradients of the scores, a lane per key.
+// Probabilities and the gradients of the scores, a lane per key: sixteen keys' sums stay in registers.
 template <int W>
 KEN_INLINE void tile_scores(const Tile& t, const float* kt, const float* vt, int64_t width, float scale) {
   const int64_t D = W ? W : width, N = t.N;
   for (int64_t r = 0; r < t.rows; ++r) {
-    const int64_t keys = t.first + r + 1, whole = (keys + lanes - 1) / lanes * lanes;
+    const int64_t keys = t.first + r + 1;
     const float *q = t.q + r * D, *dz = t.dz + r * D, lse = t.lse[r], delta = t.delta[r];
-    float *p = t.p + r * N, *ds = t.ds + r * N;
-#pragma omp simd
-    for (int64_t j = 0; j < whole; ++j) {
-      float score = 0, dp = 0;
+    for (int64_t j = 0; j < keys; j += lanes) {
+      float score[lanes] = {}, dp[lanes] = {}, *p = t.p + r * N + j, *ds = t.ds + r * N + j;
       for (int64_t i = 0; i < D; ++i) {
-        score += q[i] * kt[i * N + j];
-        dp += dz[i] * vt[i * N + j];
+        const float qi = q[i], dzi = dz[i], *key = kt + i * N + j, *value = vt + i * N + j;
+#pragma omp simd
+        for (int64_t l = 0; l < lanes; ++l) score[l] += qi * key[l], dp[l] += dzi * value[l];
       }
-      const float weight = j < keys ? exp_(score * scale - lse) : 0.0f;
-      p[j] = weight;
-      ds[j] = weight * (dp - delta) * scale;
+#pragma omp simd
+      for (int64_t l = 0; l < lanes; ++l) {
+        const float weight = exp_(score[l] * scale - lse);
+        p[l] = j + l < keys ? weight : 0.0f;
+        ds[l] = p[l] * (dp[l] - delta) * scale;
+      }
+    }
+  }
+}
+
+// to[i] += sum of weight[j] * rows[j][i] over n weights that lie `step` apart, in their order.
+template <int W>
+KEN_INLINE void add_weighted(const float* weight, int64_t step, const float* rows, int64_t n, int64_t width,
+                             float* to) {
+  if constexpr (W > 0) {
+    float sum[W];
+#pragma omp simd
+    for (int64_t i = 0; i < W; ++i) sum[i] = to[i];
+    for (int64_t j = 0; j < n; ++j) {
+      const float w = weight[j * step], *row = rows + j * W;
+#pragma omp simd
+      for (int64_t i = 0; i < W; ++i) sum[i] += w * row[i];
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < W; ++i) to[i] = sum[i];
+  } else {
+    for (int64_t j = 0; j < n; ++j) {
+      const float w = weight[j * step], *row = rows + j * width;
+#pragma omp simd
+      for (int64_t i = 0; i < width; ++i) to[i] += w * row[i];
     }
   }
 }
@@ -171,26 +197,12 @@ KEN_INLINE void tile_scores(const Tile& t, const float* kt, const float* vt, int
 template <int W>
 KEN_INLINE void tile_products(const Tile& t, const float* k, float* dk, float* dv, int64_t width) {
   const int64_t D = W ? W : width, N = t.N, all = t.first + t.rows;
-  for (int64_t r = 0; r < t.rows; ++r) {
-    const float* ds = t.ds + r * N;
-#pragma omp simd
-    for (int64_t i = 0; i < D; ++i) {
-      float sum = 0;
-      for (int64_t j = 0; j <= t.first + r; ++j) sum += ds[j] * k[j * D + i];
-      t.dq[r * D + i] = sum;
-    }
-  }
+  std::memset(t.dq, 0, size_t(t.rows * D) * sizeof(float));
+  for (int64_t r = 0; r < t.rows; ++r) add_weighted<W>(t.ds + r * N, 1, k, t.first + r + 1, D, t.dq + r * D);
   for (int64_t j = 0; j < all; ++j) {
     const int64_t from = j > t.first ? j - t.first : 0;  // earlier rows do not see key j
-#pragma omp simd
-    for (int64_t i = 0; i < D; ++i) {
-      float a = dk[j * D + i], b = dv[j * D + i];
-      for (int64_t r = from; r < t.rows; ++r) {
-        a += t.ds[r * N + j] * t.q[r * D + i];
-        b += t.p[r * N + j] * t.dz[r * D + i];
-      }
-      dk[j * D + i] = a, dv[j * D + i] = b;
-    }
+    add_weighted<W>(t.ds + from * N + j, N, t.q + from * D, t.rows - from, D, dk + j * D);
+    add_weighted<W>(t.p + from * N + j, N, t.dz + from * D, t.rows - from, D, dv + j * D);
   }
 }
 
