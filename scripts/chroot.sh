@@ -1,8 +1,8 @@
 #!/bin/bash
 # The way of a newcomer, from a bare Debian 12: debootstrap, a fresh clone, make study, make test. Needs root.
 #   scripts/chroot.sh FOLDER LOG        TARGETS="study test" KEN_FIXTURES=DIR
-# FOLDER must not exist or be empty; it stays, for looking around. Nothing of this machine is mounted into it: how to
-# reach the package mirror (sources, proxy, sign-in, certificates, resolver) is copied.
+# FOLDER must not exist or be empty; it stays, for looking around. Only /proc is mounted into it while it runs (libtorch
+# reads the processor there); how to reach the package mirror (sources, proxy, sign-in, certificates, resolver) is copied.
 # shellcheck disable=SC2317  # stage calls functions by name
 set -euo pipefail
 if [[ $# -ne 2 ]]; then
@@ -117,7 +117,13 @@ bootstrap() {
   mkdir -p -- "$folder"
   debootstrap --variant=minbase --include=ca-certificates,make "$release" "$folder" "$address"
   copy_apt_settings
+  mount -t proc proc "$folder/proc"
 }
+
+unmount() {
+  if mountpoint -q -- "$folder/proc"; then umount -- "$folder/proc"; fi
+}
+trap unmount EXIT
 
 clone() {
   git clone --no-hardlinks -- "$repository" "$folder/root/ken"
