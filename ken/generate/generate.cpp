@@ -186,27 +186,24 @@ class Loop {
       step.logits = c.control->combine(step);
     }
     if (step.finish) return finish(row, "control");
-    const Tensor logits = step.logits.contiguous();
+    const Tensor logits = step.logits.to(at::kFloat).contiguous();
     const std::span<const float> values(logits.data_ptr<float>(), size_t(logits.numel()));
     if (!std::isfinite(*std::max_element(values.begin(), values.end())))
       fail("generate", "the logits hold NaN or infinity; the weights are damaged or a control overflowed");
     const uint64_t sequence = request.key << 16 | row.sample;
     const int32_t token = sample(values, request.sampling, sequence, uint64_t(step.index));
-    record(row, logits, token);
+    record(row, values, token);
     const bool eos = model_.tokenizer && model_.tokenizer->eos && token == *model_.tokenizer->eos;
     if (eos) return finish(row, "stop");
     append(row, token);
     if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
   }
 
-  static void record(Active& row, const Tensor& logits, int32_t token) {
-    const Tensor logprobs = at::log_softmax(logits, 0), p = logprobs.exp();
-    const auto top = std::get<0>(p.topk(std::min<int64_t>(2, p.numel())));
-    row.result.logprobs.push_back(double(logprobs.data_ptr<float>()[token]));
-    // 0 * -inf is NaN where a mask removed a token.
-    row.result.entropies.push_back(-(p * logprobs.clamp_min(-1e30)).sum().item<double>());
-    row.result.margins.push_back(double(top.data_ptr<float>()[0]) -
-                                 (top.numel() > 1 ? double(top.data_ptr<float>()[1]) : 0.0));
+  static void record(Active& row, std::span<const float> logits, int32_t token) {
+    const Spread s = spread(logits);
+    row.result.logprobs.push_back(double(logits[size_t(token)]) - s.max - s.log_sum);
+    row.result.entropies.push_back(s.entropy);
+    row.result.margins.push_back(s.margin);
   }
 
   void append(Active& row, int32_t token) {

@@ -1,6 +1,7 @@
 #include "ken/generate/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -31,6 +32,45 @@ size_t kept(const std::vector<float>& logits, const std::vector<int32_t>& order,
   return n;
 }
 
+double gumbel_of(uint32_t word) { return -std::log(-std::log((double(word) + 0.5) * 0x1.0p-32)); }
+
+// The largest noise of each range of words that share their first byte: noise rises with the word.
+const std::array<double, 256>& noise_bounds() {
+  static const std::array<double, 256> bounds = [] {
+    std::array<double, 256> result{};
+    for (uint32_t first = 0; first < 256; ++first) result[first] = gumbel_of(first << 24 | 0xFFFFFF);
+    return result;
+  }();
+  return bounds;
+}
+
+// The best of tempered logit + noise. Two logarithms a token cost more than a small model's forward pass, so they are
+// taken only where the bound of the noise could still win; the result is that of taking all.
+class Race {
+ public:
+  Race(std::span<const float> logits, const Sampling& s, uint64_t sequence, uint64_t step)
+      : logits_(logits), s_(s), sequence_(sequence), step_(step) {}
+  void enter(int32_t token) {
+    const double tempered = double(logits_[size_t(token)]) / s_.temperature;
+    if (tempered + noise_bounds()[255] < highest_) return;
+    const uint64_t place = uint64_t(token) >> 2;
+    if (place != place_) block_ = philox(s_.seed, sequence_, step_ << 32 | place), place_ = place;
+    const uint32_t word = block_[size_t(token & 3)];
+    if (tempered + noise_bounds()[word >> 24] < highest_) return;
+    const double value = tempered + gumbel_of(word);
+    if (value > highest_ || (value == highest_ && token < chosen_)) highest_ = value, chosen_ = token;
+  }
+  int32_t chosen() const { return chosen_; }
+
+ private:
+  std::span<const float> logits_;
+  const Sampling& s_;
+  uint64_t sequence_, step_, place_ = UINT64_MAX;
+  std::array<uint32_t, 4> block_{};
+  double highest_ = -INFINITY;
+  int32_t chosen_ = 0;
+};
+
 }  // namespace
 
 void check(const Sampling& s) {
@@ -45,9 +85,23 @@ void check(const Sampling& s) {
 }
 
 double gumbel(uint64_t seed, uint64_t sequence, uint64_t step, uint64_t token) {
-  const auto block = philox(seed, sequence, step << 32 | token >> 2);
-  const double u = (double(block[token & 3]) + 0.5) * 0x1.0p-32;
-  return -std::log(-std::log(u));
+  return gumbel_of(philox(seed, sequence, step << 32 | token >> 2)[token & 3]);
+}
+
+Spread spread(std::span<const float> logits) {
+  float first = -INFINITY, second = -INFINITY;
+  for (const float x : logits) {
+    second = std::max(second, std::min(first, x));
+    first = std::max(first, x);
+  }
+  double sum = 0, weighted = 0;
+  for (const float x : logits) {
+    const float below = x - first, e = std::exp(below);
+    sum += e;
+    if (e > 0) weighted += double(e) * below;
+  }
+  const double log_sum = std::log(sum);
+  return {first, log_sum, std::max(0.0, log_sum - weighted / sum), (1 - std::exp(double(second) - first)) / sum};
 }
 
 int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t sequence, uint64_t step) {
@@ -66,15 +120,10 @@ int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t
     });
     n = kept(values, order, sampling);
   }
-  int32_t chosen = order[0];
-  double highest = -INFINITY;
-  for (size_t i = 0; i < n; ++i) {
-    const int32_t token = order[i];
-    const double value =
-        double(logits[size_t(token)]) / sampling.temperature + gumbel(sampling.seed, sequence, step, uint64_t(token));
-    if (value > highest || (value == highest && token < chosen)) highest = value, chosen = token;
-  }
-  return chosen;
+  Race race(logits, sampling, sequence, step);
+  race.enter(int32_t(best - logits.begin()));
+  for (size_t i = 0; i < n; ++i) race.enter(order[i]);
+  return race.chosen();
 }
 
 }  // namespace ken::generate

@@ -21,4 +21,12 @@ int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t
 // The Gumbel noise of one token.
 double gumbel(uint64_t seed, uint64_t sequence, uint64_t step, uint64_t token);
 
+// What a distribution over tokens is like, from one pass over its logits; -inf is a token without a chance.
+struct Spread {
+  double max = 0, log_sum = 0;  // logprob of a token = its logit - max - log_sum
+  double entropy = 0;           // nats
+  double margin = 0;            // probability of the best token minus that of the second
+};
+Spread spread(std::span<const float> logits);
+
 }  // namespace ken::generate

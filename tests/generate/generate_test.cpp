@@ -1,6 +1,7 @@
 // The decode loop: exact greedy continuation, independence of batching, forks, stops, Controls and their null setting.
 #include <gtest/gtest.h>
 
+#include "ken/base/rng.h"
 #include "ken/generate/generate.h"
 #include "tests/fixtures.h"
 
@@ -147,6 +148,35 @@ TEST(SamplerTest, filters_keep_what_they_say) {
   EXPECT_EQ(min_p.size(), 3u);
   EXPECT_NEAR(all[0] / 4000.0, 0.5, 0.03);
   EXPECT_NEAR(all[3] / 4000.0, 0.05, 0.015);
+}
+
+// The shortcut past the logarithms must never change the choice.
+TEST(SamplerTest, the_choice_is_the_argmax_over_all_noise) {
+  for (uint64_t draw = 0; draw < 300; ++draw) {
+    Rng rng(9, draw);
+    std::vector<float> logits(700);
+    for (float& x : logits) x = float(rng.normal() * double(1 + draw % 7));
+    const double temperature = draw % 3 == 0 ? 0.3 : draw % 3 == 1 ? 1 : 2.5;
+    int32_t expected = 0;
+    double highest = -INFINITY;
+    for (size_t t = 0; t < logits.size(); ++t) {
+      const double value = double(logits[t]) / temperature + gumbel(3, draw, 5, t);
+      if (value > highest) highest = value, expected = int32_t(t);
+    }
+    ASSERT_EQ(sample(logits, {.temperature = temperature, .seed = 3}, draw, 5), expected);
+  }
+}
+
+TEST(SamplerTest, the_spread_is_that_of_the_softmax) {
+  const std::vector<float> logits{0.5f, -2, 3, 2.5f, -INFINITY};
+  double sum = 0, entropy = 0;
+  for (const float x : logits) sum += std::exp(double(x));
+  for (const float x : logits)
+    if (std::isfinite(x)) entropy -= std::exp(double(x)) / sum * (double(x) - std::log(sum));
+  const Spread s = spread(logits);
+  EXPECT_NEAR(s.max + s.log_sum, std::log(sum), 1e-6);
+  EXPECT_NEAR(s.entropy, entropy, 1e-6);
+  EXPECT_NEAR(s.margin, (std::exp(3.0) - std::exp(2.5)) / sum, 1e-6);
 }
 
 TEST(SamplerTest, greedy_takes_the_first_of_equals_and_bad_values_are_named) {
