@@ -1,5 +1,7 @@
 // Numbers with 95 % intervals: Wilson's for proportions, the percentile bootstrap for the rest; and grouped splits.
 #include <algorithm>
+#include <map>
+#include <string_view>
 
 #include "ken/base/rng.h"
 #include "ken/stats/checks.h"
@@ -78,6 +80,31 @@ Number bootstrap(std::span<const double> scores, std::span<const int> labels,
       drawn[i] = scores[item];
       drawn_labels[i] = labels[item];
     }
+    if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
+  }
+  set_interval(number, std::move(found));
+  return number;
+}
+
+Number bootstrap(std::span<const double> scores, std::span<const int> labels, std::span<const std::string> groups,
+                 double (*statistic)(std::span<const double>, std::span<const int>), uint64_t seed,
+                 const std::string& metric, int resamples) {
+  check_scores("bootstrap", scores, labels);
+  if (groups.size() != scores.size()) fail("bootstrap", "{} groups for {} scores", groups.size(), scores.size());
+  std::map<std::string_view, std::vector<size_t>> members;
+  for (size_t i = 0; i < groups.size(); ++i) members[groups[i]].push_back(i);
+  std::vector<const std::vector<size_t>*> all;
+  for (const auto& [name, items] : members) all.push_back(&items);
+  Number number{statistic(scores, labels), int64_t(scores.size()), nan, nan, metric};
+  if (all.size() < 2) return number;
+  std::vector<double> found, drawn;
+  std::vector<int> drawn_labels;
+  for (int r = 0; r < resamples; ++r) {
+    Rng rng(seed, uint64_t(r));
+    drawn.clear(), drawn_labels.clear();
+    for (size_t g = 0; g < all.size(); ++g)
+      for (const size_t item : *all[rng.below(all.size())])
+        drawn.push_back(scores[item]), drawn_labels.push_back(labels[item]);
     if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
   }
   set_interval(number, std::move(found));

@@ -47,7 +47,21 @@ Number mean(std::span<const double> values, uint64_t seed, const std::string& me
 Number bootstrap(std::span<const double> scores, std::span<const int> labels,
                  double (*statistic)(std::span<const double>, std::span<const int>), uint64_t seed,
                  const std::string& metric, int resamples = 500);
+// The same over groups: whole groups are drawn, since items of a group lean on each other.
+Number bootstrap(std::span<const double> scores, std::span<const int> labels, std::span<const std::string> groups,
+                 double (*statistic)(std::span<const double>, std::span<const int>), uint64_t seed,
+                 const std::string& metric, int resamples = 500);
 double ece15(std::span<const double> confidence, std::span<const int> right);
+
+// Temperature scaling of one probability: sigmoid(logit(p) / T). The T in [0.05, 20] of least negative log-likelihood;
+// NaN where one class is empty.
+double fit_temperature(std::span<const double> probability, std::span<const int> right);
+double tempered(double probability, double temperature);
+// The lowest threshold at which answering only items with scores >= threshold keeps the risk of error under `risk` with
+// confidence 1 - delta: exact binomial tests of twenty coverages, Bonferroni-corrected (Learn then Test, Angelopoulos
+// et al. 2021, arXiv 2110.01052). NaN: none can be certified.
+double certified_threshold(std::span<const double> scores, std::span<const int> right, double risk, double delta);
+double binomial_tail(int64_t hits, int64_t n, double p);  // P(at most `hits` of n)
 
 // Folds such that no group stands in two: a stable hash of (seed, group). Result: fold of each item, 0..folds-1.
 std::vector<int> grouped_folds(std::span<const std::string> groups, int folds, uint64_t seed);
