@@ -4,9 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 JOBS ?= $(shell nproc)
 STUDY ?= study
-WORLD ?= out/world
-PEOPLE ?= 400
-SEED ?= 1
+WORLD ?= out/organisms
+NAME ?= almanac-tiny
 FUZZ_SECONDS ?= 600
 
 # The program and the tests share one folder and one set of flags, so that `make test` reuses the objects of `make study`.
@@ -28,7 +27,7 @@ help:
 	@echo "make test     build everything and run the tests"
 	@echo "make slow     sanitizers, long fuzzing, kill and resume (an hour or more)"
 	@echo "make bench    time the hot paths"
-	@echo "make world    write an almanac world to $(WORLD) (PEOPLE=$(PEOPLE) SEED=$(SEED) WORLD=DIR)"
+	@echo "make world    train an organism of models/ anew from its seed: NAME=almanac-tiny (almanac takes half an hour)"
 	@echo "make format   format the C++ sources in place"
 	@echo "make docs     write the generated pages under docs/ again"
 	@echo "make clean    remove build/"
@@ -66,7 +65,7 @@ bench: $(BUILD)/build.ninja | packages
 	$(BUILD)/ken_bench
 
 world: build
-	build/ken world --people $(PEOPLE) --seed $(SEED) -o $(WORLD)
+	scripts/organism $(NAME) $(WORLD)
 
 format:
 	@scripts/packages.sh packages-dev.txt

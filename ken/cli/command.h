@@ -20,6 +20,10 @@ struct Command {
 
 // A model file, or a name of the organisms that ship with ken; empty: the one in the program.
 std::shared_ptr<model::Model> open_model(const std::string& name);
+// The organisms beside the program, by name: $KEN_MODELS, ../share/ken/models, ../models.
+std::vector<fs::path> shipped_models();
+// A file, or one of the shipped models by its name; a UsageError names the near ones.
+fs::path model_path(const std::string& name);
 // The facts file, or the facts of the world that the model was trained on.
 data::FactSet open_facts(const model::Model& model, const std::string& file);
 

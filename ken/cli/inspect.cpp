@@ -28,9 +28,8 @@ Json value_json(const io::MetaValue& value) {
 
 void run(const std::string& name, bool json) {
   const bool file = !name.empty() && name != "almanac";
-  if (file && !fs::exists(name)) fail_usage("inspect", "{} is no file", name);
   const auto opened =
-      file ? io::open_tensors(fs::path(name)) : io::open_tensors(study::embedded_model(), "almanac.gguf");
+      file ? io::open_tensors(model_path(name)) : io::open_tensors(study::embedded_model(), "almanac.gguf");
   Json metadata = Json::object(), tensors = Json::array();
   for (const auto& [key, value] : opened->metadata.values) metadata[key] = value_json(value);
   int64_t parameters = 0;

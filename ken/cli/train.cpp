@@ -1,5 +1,8 @@
 // ken train: trains an organism on a world from scratch, or a model on documents; resumes where a run was killed.
+#include <cmath>
+
 #include "ken/cli/command.h"
+#include "ken/study/figures.h"
 #include "ken/train/organism.h"
 #include "ken/train/trainer.h"
 
@@ -12,6 +15,7 @@ struct Flags {
   train::OrganismShape shape;
   train::TrainOptions options;
   double answer_weight = 3;
+  bool figures = false;
 };
 
 io::DType dtype_of(const std::string& name) {
@@ -23,16 +27,27 @@ io::DType dtype_of(const std::string& name) {
   return found->second;
 }
 
-std::string card_of(const Flags& flags, const model::Model& model, const train::TrainResult& result) {
-  return Json{{"name", flags.name},
-              {"seed", flags.options.seed},
-              {"recipe", train::to_json(flags.options)},
-              {"steps", result.steps},
-              {"tokens", result.tokens},
-              {"documents", result.documents},
-              {"parameters", model.parameters()},
-              {"metrics", result.metrics}}
-      .dump();
+// The card says what a file cannot say of itself: how it was made, and with --figures what it learned.
+Json card_of(const Flags& flags, const model::Model& model, const train::TrainResult& result) {
+  return {{"name", flags.name},
+          {"seed", flags.options.seed},
+          {"recipe", train::to_json(flags.options)},
+          {"steps", result.steps},
+          {"tokens", result.tokens},
+          {"documents", result.documents},
+          {"parameters", model.parameters()},
+          {"metrics", result.metrics}};
+}
+
+// The study of the trained file, as a user would make it.
+Json measured(const fs::path& path, const fs::path& out) {
+  const auto model = model::load(path);
+  const auto facts = open_facts(*model, "");
+  const auto style = data::prompt_style(model->metadata);
+  study::StudyOptions options;
+  options.out = out;
+  options.progress = printer();
+  return study::organism_figures(*model, facts, style, study::run_study(*model, facts, style, options).rows);
 }
 
 void run(const Flags& flags) {
@@ -66,9 +81,16 @@ void run(const Flags& flags) {
                                    group->rank() == 0 ? printer() : Progress{});
   train::freeze(*model);
   if (group->rank() != 0) return;
-  model->metadata.values["ken.card"] = card_of(flags, *model, result);
+  Json card = card_of(flags, *model, result);
   const fs::path path = fs::path(flags.out) / "model.gguf";
+  model->metadata.values["ken.card"] = card.dump();
   model::save(*model, path, dtype);
+  if (flags.figures) {
+    card["seconds"] = std::round(result.seconds);
+    card["figures"] = measured(path, fs::path(flags.out) / "study");
+    model->metadata.values["ken.card"] = card.dump();
+    model::save(*model, path, dtype);
+  }
   const Json line{{"model", path.string()},    {"steps", result.steps},
                   {"tokens", result.tokens},   {"resumed_at_step", result.first_step},
                   {"metrics", result.metrics}, {"compute", flags.common.compute},
@@ -116,6 +138,7 @@ void add(CLI::App& app) {
   app.add_option("--clip", o.clip, "largest gradient norm; 0 = none")->capture_default_str();
   app.add_option("--answer-weight", flags->answer_weight, "how much an answer's tokens count")->capture_default_str();
   app.add_option("--checkpoint-every", o.checkpoint_every, "steps")->capture_default_str();
+  app.add_flag("--figures", flags->figures, "study the trained organism and write what it learned into its card");
   app.add_option("--dtype", flags->dtype, "weights of model.gguf: f32, bf16, f16, q8_0")->capture_default_str();
   app.add_option("--seed", o.seed, "of the weights and, with epochs, the order")->capture_default_str();
   add_common(app, flags->common, "fast");

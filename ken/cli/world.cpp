@@ -10,6 +10,7 @@ namespace {
 struct Flags {
   world::WorldParams params;
   std::string out;
+  int64_t tuning = 0;
   bool json = false;
 };
 
@@ -27,15 +28,27 @@ void write_documents(const world::World& world, const fs::path& path) {
   progress("documents", size_t(world.params().documents), size_t(world.params().documents), "");
 }
 
+void write_tuning(const world::World& world, int64_t count, const fs::path& path) {
+  std::string lines;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto document = world.tuning_document(i);
+    lines += io::jsonl_line(
+        {{"text", document.text}, {"answers", {{document.answers.front().begin, document.answers.front().end}}}});
+  }
+  write_text(path, lines);
+}
+
 void run(const Flags& flags) {
   const world::World world(world::world_params(world::to_json(flags.params)));
   const fs::path out = flags.out;
   write_documents(world, out / "documents.jsonl");
   const auto facts = world.facts();
-  std::string fact_lines, context_lines;
+  std::string fact_lines, context_lines;  // passages and claims name their facts
   for (const auto& fact : facts.facts) fact_lines += io::jsonl_line(data::to_json(fact));
   for (const auto& item : facts.contexts) context_lines += io::jsonl_line(data::to_json(item));
+  for (const auto& claim : facts.claims) context_lines += io::jsonl_line(data::to_json(claim));
   write_text(out / "facts.jsonl", fact_lines + context_lines);
+  if (flags.tuning > 0) write_tuning(world, flags.tuning, out / "tuning.jsonl");
   write_text(out / "world.json", world::to_json(flags.params).dump(1) + "\n");
   const Json card = world.card();
   write_text(out / "card.json", card.dump(1) + "\n");
@@ -55,6 +68,9 @@ void add(CLI::App& app) {
   app.add_option("--documents", flags->params.documents, "documents of a training run")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
+  app.add_option("--tuning", flags->tuning, "also write tuning.jsonl: so many documents that ask for a form of answer")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 10000000));
   app.add_option("--exposure-ratio", flags->params.exposure_ratio,
                  "how much oftener the best known person is seen than the least")
       ->capture_default_str();

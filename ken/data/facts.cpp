@@ -59,6 +59,29 @@ class Fields {
     fail(where_, "'{}' must be a whole number, found {}", name,
          value.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
+  bool truth(const char* name) {
+    const Json value = take(name);
+    if (value.is_boolean()) return value.get<bool>();
+    if (value == "true" || value == "false") return value == "true";
+    fail(where_, "'{}' must be true or false, found {}", name, value.dump());
+  }
+  // [{kind, question, answers?, prompt?}]: the same fact asked in other ways; without answers, the fact's own hold.
+  std::vector<Variant> variants(const std::vector<std::string>& answers) {
+    const Json list = take("variants");
+    if (list.is_null()) return {};
+    if (!list.is_array()) fail(where_, "'variants' must be a list, found {}", list.type_name());
+    std::vector<Variant> result;
+    for (const Json& item : list) {
+      if (!item.is_object()) fail(where_, "'variants' must hold objects, found {}", item.type_name());
+      Fields fields(item, where_ + " (variants)");
+      Variant variant{fields.text("kind"), fields.text("question"), fields.texts("answers"), fields.text("prompt")};
+      if (variant.kind.empty() || variant.question.empty())
+        fail(where_, "each of 'variants' needs 'kind' and 'question'");
+      if (variant.answers.empty()) variant.answers = answers;
+      result.push_back(std::move(variant));
+    }
+    return result;
+  }
   Json rest() {
     Json extra = left_.contains("extra") && left_["extra"].is_object() ? take("extra") : Json::object();
     for (const auto& [name, value] : left_.items()) extra[name] = value;
@@ -111,6 +134,7 @@ class Reader {
   void add_fact(Fields fields, size_t line);
   void add_swap(Fields fields, size_t line);
   void add_context(Fields fields, size_t line);
+  void add_claim(Fields fields, size_t line);
   Fact begin_fact(Fields& fields, size_t line) const;
   void finish_fact(Fact fact, Fields& fields, size_t line);
   void claim_id(const std::string& id, size_t line);
@@ -123,13 +147,15 @@ class Reader {
 };
 
 FactSet Reader::read(const std::vector<io::Record>& records) {
-  std::vector<const io::Record*> contexts;  // may stand before their facts
+  std::vector<const io::Record*> contexts, claims;  // may stand before their facts
   for (const auto& record : records) {
     if (!record.fields.is_object())
       fail(where(record.line), "a record must be an object, found {}", record.fields.type_name());
     Fields fields(record.fields, where(record.line));
     if (fields.has("kind") && fields.has("context"))
       contexts.push_back(&record);
+    else if (fields.has("claim") && fields.has("truth"))
+      claims.push_back(&record);
     else if (fields.has("org_answer") || fields.has("sub_answer"))
       add_swap(std::move(fields), record.line);
     else
@@ -138,6 +164,7 @@ FactSet Reader::read(const std::vector<io::Record>& records) {
   if (set_.facts.empty())
     fail(name_, "no facts; expected records such as {{\"question\": \"...\", \"answer\": \"...\"}}");
   for (const auto* record : contexts) add_context(Fields(record->fields, where(record->line)), record->line);
+  for (const auto* record : claims) add_claim(Fields(record->fields, where(record->line)), record->line);
   return std::move(set_);
 }
 
@@ -165,6 +192,7 @@ void Reader::finish_fact(Fact fact, Fields& fields, size_t line) {
     fail(where(line), "no answer to '{}'; every record needs 'answer', 'answers' or 'possible_answers'",
          fact.question.substr(0, 80));
   }
+  fact.variants = fields.variants(fact.answers);
   // Questions about one subject lean on each other; without a subject, equal questions do.
   if (fact.group.empty()) fact.group = fact.subject.empty() ? fact.question : fact.subject;
   fact.extra = fields.rest();
@@ -239,11 +267,29 @@ void Reader::add_context(Fields fields, size_t line) {
   set_.contexts.push_back(std::move(item));
 }
 
+void Reader::add_claim(Fields fields, size_t line) {
+  Claim claim;
+  claim.fact = fields.text("fact");
+  const Fact* fact = claim.fact.empty() ? nullptr : &named_fact(claim.fact, where(line));
+  claim.id = fields.text("id");
+  if (claim.id.empty()) claim.id = "line" + std::to_string(line);
+  claim.statement = fields.text("claim");
+  claim.truth = fields.truth("truth");
+  claim.exposure = fields.integer("exposure", fact ? fact->exposure : -1);
+  claim.group = fields.has("group") ? fields.text("group") : fact ? fact->group : claim.statement;
+  claim.extra = fields.rest();
+  claim_id(claim.id, line);
+  set_.claims.push_back(std::move(claim));
+}
+
 }  // namespace
 
 FactSet read_facts(const fs::path& path) { return Reader(path).read(io::read_records(path)); }
 
 Json to_json(const Fact& fact) {
+  Json variants = Json::array();
+  for (const auto& v : fact.variants)
+    variants.push_back({{"kind", v.kind}, {"question", v.question}, {"answers", v.answers}, {"prompt", v.prompt}});
   return {{"id", fact.id},
           {"subject", fact.subject},
           {"relation", fact.relation},
@@ -252,6 +298,7 @@ Json to_json(const Fact& fact) {
           {"exposure", fact.exposure},
           {"group", fact.group},
           {"statement", fact.statement},
+          {"variants", variants},
           {"extra", fact.extra}};
 }
 
@@ -269,6 +316,12 @@ Json to_json(const ContextCase& item) {
           {"exposure", item.exposure},
           {"group", item.group},
           {"extra", item.extra}};
+}
+
+Json to_json(const Claim& claim) {
+  return {{"id", claim.id},       {"fact", claim.fact},         {"claim", claim.statement},
+          {"truth", claim.truth}, {"exposure", claim.exposure}, {"group", claim.group},
+          {"extra", claim.extra}};
 }
 
 }  // namespace ken::data

@@ -10,6 +10,14 @@
 
 namespace ken::data {
 
+// The same fact asked in another way.
+struct Variant {
+  std::string kind;  // "paraphrase", "second language", "reversed": any word; variants of a kind are counted together
+  std::string question;
+  std::vector<std::string> answers;
+  std::string prompt = {};  // the whole prompt, where it is not asked as other questions are
+};
+
 struct Fact {
   std::string id;
   std::string subject;  // the words that a probe may look for in the question
@@ -19,7 +27,8 @@ struct Fact {
   int64_t exposure = -1;             // how often it was seen in training, or popularity; -1 unknown
   std::string group;                 // facts of one group never stand on both sides of a split (a person)
   std::string statement;             // the fact as a sentence; may be empty
-  Json extra = Json::object();       // whatever else the record holds
+  std::vector<Variant> variants;
+  Json extra = Json::object();  // whatever else the record holds
 };
 
 // What a passage does to the question of a fact.
@@ -39,17 +48,30 @@ struct ContextCase {
   Json extra = Json::object();  // e.g. {"distractors": 2, "held_out": true}
 };
 
+// A sentence that is true or false.
+struct Claim {
+  std::string id;
+  std::string fact;  // id of the fact that it is about; may be empty
+  std::string statement;
+  bool truth = true;
+  int64_t exposure = -1;  // of the fact
+  std::string group;
+  Json extra = Json::object();
+};
+
 struct FactSet {
   std::string name, source;  // file name or world id
   std::vector<Fact> facts;
   std::vector<ContextCase> contexts;
+  std::vector<Claim> claims;
 };
 
 // A records file: {question, answer | answers | possible_answers (a JSON list in text), subject?, relation? | prop?,
 // id?, exposure? | s_pop?, group?, statement?} per line, or PopQA's TSV as it is. NQ-Swap-like records {question,
 // org_context, org_answer, sub_context, sub_answer} give a fact, its conflict case and, with org_context, its agree
-// case. A record with kind + context is a ContextCase of the fact it names. A fact without a group gets its subject,
-// else its question. Errors name file and line: no question, no answer, an empty set, a duplicate id.
+// case. A record with kind + context is a ContextCase of the fact it names, one with claim + truth a Claim. A fact
+// without a group gets its subject, else its question; "variants" is a list of {kind, question, answers?, prompt?}.
+// Errors name file and line: no question, no answer, an empty set, a duplicate id.
 FactSet read_facts(const fs::path& path);
 
 // Where a file holds no conflict cases but facts carry statements or the relation has several answers: swaps. For each
@@ -59,6 +81,7 @@ std::vector<ContextCase> swap_contexts(const FactSet& set, uint64_t seed, size_t
 
 Json to_json(const Fact& fact);
 Json to_json(const ContextCase& item);
+Json to_json(const Claim& claim);
 
 // SQuAD-style comparison: NFKD, lower case, punctuation and articles (a, an, the) away, blanks folded.
 std::string normalize_answer(std::string_view text);

@@ -1,7 +1,6 @@
 // Prompt patterns: reading them from a model's metadata, filling them in.
 #include "ken/data/prompts.h"
 
-#include <array>
 #include <utility>
 
 #include "ken/base/error.h"
@@ -14,7 +13,10 @@ constexpr const char* question_key = "ken.prompt.question";
 constexpr const char* context_key = "ken.prompt.context";
 constexpr const char* stop_key = "ken.prompt.stop";
 
-using Slots = std::array<std::pair<std::string_view, std::string_view>, 3>;
+constexpr const char *claim_key = "ken.prompt.claim", *yes_key = "ken.prompt.claim_true",
+                     *no_key = "ken.prompt.claim_false";
+
+using Slots = std::vector<std::pair<std::string_view, std::string_view>>;
 
 // One pass from left to right: braces inside the inserted texts stay as they are.
 std::string fill(std::string_view pattern, const Slots& slots) {
@@ -50,6 +52,10 @@ PromptStyle prompt_style(const io::Metadata& metadata) {
   style.name = metadata.text(name_key, "model");
   style.question = metadata.text(question_key, style.question);
   style.context = metadata.text(context_key, style.context);
+  style.claim = metadata.text(claim_key, style.claim);
+  style.yes = metadata.text(yes_key, style.yes);
+  style.no = metadata.text(no_key, style.no);
+  require(style.claim, claim_key, "{statement}");
   if (metadata.has(stop_key)) style.stop = metadata.texts(stop_key);
   require(style.question, question_key, "{question}");
   require(style.context, context_key, "{question}");
@@ -65,6 +71,13 @@ void put_prompt_style(io::Metadata& metadata, const PromptStyle& style) {
   metadata.values[question_key] = style.question;
   metadata.values[context_key] = style.context;
   metadata.values[stop_key] = style.stop;
+  metadata.values[claim_key] = style.claim;
+  metadata.values[yes_key] = style.yes;
+  metadata.values[no_key] = style.no;
+}
+
+std::string judge(const PromptStyle& style, std::string_view statement) {
+  return fill(style.claim, {{"{statement}", statement}});
 }
 
 std::string ask(const PromptStyle& style, std::string_view question) {

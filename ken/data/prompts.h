@@ -14,10 +14,13 @@ struct PromptStyle {
   std::string question = "Q: {question}\nA:";
   std::string context = "{context}\n\n{instruction} Q: {question}\nA:";
   std::vector<std::string> stop = {"\n"};  // an answer ends before any of these (or at EOS)
+  // A claim and the two words that judge it, each with its leading blank.
+  std::string claim = "{statement}\nIs this true or false?\nAnswer:", yes = " true", no = " false";
 };
 PromptStyle prompt_style(const io::Metadata& metadata);
 void put_prompt_style(io::Metadata& metadata, const PromptStyle& style);
 
+std::string judge(const PromptStyle& style, std::string_view statement);
 std::string ask(const PromptStyle& style, std::string_view question);
 std::string ask_with_context(const PromptStyle& style, std::string_view context, std::string_view instruction,
                              std::string_view question);

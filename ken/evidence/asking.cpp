@@ -10,6 +10,12 @@ generate::Request closed_book(const data::Fact& fact, const data::PromptStyle& s
   return request;
 }
 
+generate::Request as_variant(const data::Fact& fact, const data::Variant& variant, const data::PromptStyle& style) {
+  generate::Request request = closed_book(fact, style);
+  request.prompt.text = variant.prompt.empty() ? data::ask(style, variant.question) : variant.prompt;
+  return request;
+}
+
 generate::Request with_passage(const data::ContextCase& item, const data::PromptStyle& style) {
   generate::Request request;
   request.prompt.text = data::ask_with_context(style, item.context, item.instruction, item.question);

@@ -9,6 +9,7 @@ namespace ken::evidence {
 inline constexpr int64_t answer_tokens = 12;  // the longest short answer that is waited for
 
 generate::Request closed_book(const data::Fact& fact, const data::PromptStyle& style);
+generate::Request as_variant(const data::Fact& fact, const data::Variant& variant, const data::PromptStyle& style);
 // The prompt with the passage; its twin without it keeps the question.
 generate::Request with_passage(const data::ContextCase& item, const data::PromptStyle& style);
 

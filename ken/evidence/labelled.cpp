@@ -117,11 +117,12 @@ std::set<std::string> known_facts(const readout::AnalysisInput& input, const Pas
 
 }  // namespace
 
-void LabelledSet::add(readout::Item item, int label, const std::string& group, double score) {
+void LabelledSet::add(readout::Item item, int label, const std::string& group, double score, const Json& record) {
   items.push_back(std::move(item));
   labels.push_back(label);
   groups.push_back(group);
   baseline.push_back(score);
+  extra.push_back(record);
 }
 
 LabelledSet correctness_set(const readout::AnalysisInput& input, size_t max_items) {
@@ -139,7 +140,7 @@ LabelledSet correctness_set(const readout::AnalysisInput& input, size_t max_item
     if (with_subject) item.places.push_back({"subject", fact.subject});
     item.places.push_back({"question end", fact.question});
     item.places.push_back({"answer", ""});
-    set.add(std::move(item), int(asked.right(i)), fact.group, std::exp(asked.answers[i].logprob()));
+    set.add(std::move(item), int(asked.right(i)), fact.group, std::exp(asked.answers[i].logprob()), fact.extra);
   }
   return set;
 }
@@ -161,7 +162,7 @@ LabelledSet conflict_set(const readout::AnalysisInput& input, size_t max_items, 
     set.add(
         {requests[n].prompt.text,
          {{"value", item.context_answers.front(), true}, {"subject", facts.at(item.fact)->subject}, {"answer", ""}}},
-        passages.labels[chosen[n]], item.group.empty() ? facts.at(item.fact)->group : item.group, entropy);
+        passages.labels[chosen[n]], item.group.empty() ? facts.at(item.fact)->group : item.group, entropy, item.extra);
   }
   return set;
 }

@@ -13,7 +13,8 @@ struct LabelledSet {
   std::vector<int> labels;
   std::vector<std::string> groups;
   std::vector<double> baseline;
-  void add(readout::Item item, int label, const std::string& group, double score);
+  std::vector<Json> extra;  // of the record
+  void add(readout::Item item, int label, const std::string& group, double score, const Json& extra);
 };
 
 // Label 1: the greedy closed-book answer is right. Places: subject (where most questions hold one), question end,

@@ -13,7 +13,7 @@ namespace ken::readout {
 namespace {
 
 constexpr int most_iterations = 60, most_halvings = 30;
-constexpr double close_enough = 1e-10;                // Newton decrement, relative to the loss
+constexpr double close_enough = 1e-8;                 // Newton decrement, relative to the loss
 constexpr int64_t chunk_elements = int64_t{1} << 18;  // of features solved together: 2 MiB, which stay in a cache
 constexpr double constant_feature = 1e-6;             // sd below this share of the magnitude is rounding
 
@@ -41,9 +41,11 @@ Scaler fit_scaler(const Tensor& x) {
 
 Tensor row_loss(const Tensor& margins, const Tensor& y) { return at::softplus(margins) - y * margins; }
 
-// One batch of P problems: z [P, n, r + 1] with a last column of ones, y [n], ridge [r + 1].
+// One batch of P problems: z [P, n, r + 1] with a last column of ones, y [n], ridge [r + 1]. The loss and its gradient
+// are of double precision; the Hessian, where nearly all the work lies, is of single: it only chooses the step.
 struct Newton {
   const Tensor &z, &y, &ridge;
+  const Tensor narrow;  // z in f32
 
   Tensor margins(const Tensor& u) const { return at::bmm(z, u.unsqueeze(2)).squeeze(2); }
   Tensor loss(const Tensor& u) const { return row_loss(margins(u), y).sum(1) + 0.5 * (ridge * u * u).sum(1); }
@@ -52,7 +54,8 @@ struct Newton {
   std::pair<Tensor, Tensor> step(const Tensor& u) const {
     const Tensor p = at::sigmoid(margins(u)), zt = z.transpose(1, 2);
     const Tensor gradient = at::bmm(zt, (p - y).unsqueeze(2)) + (ridge * u).unsqueeze(2);
-    Tensor hessian = at::bmm(zt, z * (p * (1 - p)).unsqueeze(2));
+    const Tensor weighted = narrow * (p * (1 - p)).to(at::kFloat).unsqueeze(2);
+    Tensor hessian = at::bmm(narrow.transpose(1, 2), weighted).to(at::kDouble);
     hessian.diagonal(0, 1, 2).add_(ridge + 1e-9);  // where every item is sure, the bias has no curvature of its own
     const Tensor result = at::cholesky_solve(gradient, at::linalg_cholesky(hessian));
     return {result.squeeze(2), (gradient * result).sum({1, 2})};
@@ -94,6 +97,7 @@ class Training {
       z = r.transpose(1, 2);
     }
     z_ = at::cat({z, at::ones({z.size(0), z.size(1), 1}, wide)}, 2).contiguous();
+    narrow_ = z_.to(at::kFloat);
     u_ = at::zeros({z_.size(0), z_.size(2)}, wide);
   }
 
@@ -101,7 +105,7 @@ class Training {
   Line fit(double strength) {
     const int64_t r = z_.size(2) - 1;
     const Tensor ridge = at::cat({at::full({r}, 1 / strength, wide), at::zeros({1}, wide)});
-    u_ = Newton{z_, y_, ridge}.solve(u_);
+    u_ = Newton{z_, y_, ridge, narrow_}.solve(u_);
     const Tensor u = u_.narrow(1, 0, r);
     return {q_.defined() ? at::bmm(q_, u.unsqueeze(2)).squeeze(2) : u.clone(), u_.select(1, r).clone()};
   }
@@ -113,7 +117,7 @@ class Training {
 
  private:
   Scaler scaler_;
-  Tensor y_, z_, q_, u_;
+  Tensor y_, z_, narrow_, q_, u_;
 };
 
 // The folds that hold items, each with its items.

@@ -57,13 +57,16 @@ void about_certainty(const Json& study, Json& out) {
   if (!advice.is_null()) {
     out.push_back(
         finding("abstain", "good",
-                fmt::format("Abstain under {:.2f}: error {}, coverage {} (judged on people or subjects that the "
-                            "threshold was not chosen on).",
-                            value(advice.at("threshold")), percent(advice.at("error")), percent(advice.at("coverage"))),
+                fmt::format("Abstain under {:.2f}: error {}, coverage {} on people or subjects that the threshold was "
+                            "not chosen on. On questions like these at most {} of such answers are wrong, with {} "
+                            "confidence.",
+                            value(advice.at("threshold")), percent(advice.at("error")), percent(advice.at("coverage")),
+                            percent(advice.at("risk")), percent(advice.at("confidence"))),
                 fmt::format("Let the model answer only when its answer's probability is at least {:.2f}.",
                             value(advice.at("threshold")))));
   } else if (best) {
-    out.push_back(finding("no-threshold", "bad", "No probability threshold brings the error to 5 %.",
+    out.push_back(finding("no-threshold", "bad",
+                          "No probability threshold can be promised to keep the error under 5 %.",
                           "Do not rely on this model's answers to these questions without a source."));
   }
   if (best) {
@@ -73,12 +76,37 @@ void about_certainty(const Json& study, Json& out) {
                                       best->at("title").get<std::string>(), auroc)));
   }
   const Json& probability = study.at("certainty").at("scores").at(0);
-  if (!probability.at("ece").is_null() && value(probability.at("ece")) > 0.1) {
-    out.push_back(finding("miscalibrated", "caution",
-                          fmt::format("Its probabilities are off by {} on average (expected calibration error).",
-                                      percent(probability.at("ece"))),
-                          "Read them as an order, not as chances, until they are calibrated."));
+  if (probability.at("ece").is_null() || value(probability.at("ece")) <= 0.1) return;
+  const Json& scaled = study.at("certainty").at("temperature");
+  const bool mended = !scaled.is_null() && value(scaled.at("ece_after")) < 0.6 * value(scaled.at("ece_before"));
+  std::string text = fmt::format("Its probabilities are off by {} on average (expected calibration error).",
+                                 percent(probability.at("ece")));
+  if (!scaled.is_null())
+    text += fmt::format(" Scaled with temperature {:.2f} they are off by {}.", value(scaled.at("temperature")),
+                        percent(scaled.at("ece_after")));
+  out.push_back(
+      finding("miscalibrated", "caution", text,
+              mended ? "Scale them before you read them as chances." : "Read them as an order, not as chances."));
+}
+
+// The same facts in other words, and as claims: what looks like knowledge may hang on the form of the question.
+void about_forms(const Json& study, Json& out) {
+  for (const Json& variant : study.at("recall").at("variants")) {
+    const double kept = value(variant.at("kept"));
+    if (std::isnan(kept)) continue;
+    out.push_back(finding(("variant-" + variant.at("label").get<std::string>()).c_str(),
+                          kept >= 0.9 ? "good" : "caution",
+                          fmt::format("Of the facts it knows it answers {} when they are asked in another way: {}.",
+                                      percent(variant.at("kept")), variant.at("label").get<std::string>()),
+                          kept >= 0.9 ? "" : "Ask in the form in which it learned the fact, or give it a passage."));
   }
+  const Json& claims = study.at("recall").at("claims");
+  if (claims.is_null() || std::isnan(value(claims.at("known")))) return;
+  out.push_back(finding("claims", value(claims.at("known")) >= 0.8 ? "good" : "caution",
+                        fmt::format("It tells true from false statements in {} of the cases for facts that it knows, "
+                                    "in {} for others (chance: 50 %).",
+                                    percent(claims.at("known")), percent(claims.at("unknown"))),
+                        value(claims.at("known")) >= 0.8 ? "" : "Do not use it as a judge of statements."));
 }
 
 void about_conflict(const Json& study, Json& out) {
@@ -153,10 +181,14 @@ std::string facts_in(const std::string& label) {
 
 Json findings(const Json& study) {
   Json out = Json::array();
-  about_recall(study, out);
+  // First what a user should do; but where nothing is known, that is all there is to say first.
+  const bool nothing = value(study.at("recall").at("overall")) < 0.02;
+  if (nothing) about_recall(study, out);
   about_certainty(study, out);
+  if (!nothing) about_recall(study, out);
   about_conflict(study, out);
   about_levers(study, out);
+  about_forms(study, out);
   about_inside(study, out);
   return out;
 }

@@ -55,9 +55,12 @@ void RowFile::append(const std::vector<Json>& rows) {
   if (rows.size() != blocks_.at(finished_))
     fail("rows", "block {} has {} rows, not {}", finished_, rows.size(), blocks_[finished_]);
   std::string text;
-  for (const Json& row : rows) text += io::jsonl_line(row);
+  for (const Json& row : rows) {
+    const std::string line = io::jsonl_line(row);
+    rows_.push_back(Json::parse(line));  // what a resumed run would read: a token may be half a character
+    text += line;
+  }
   append_text(path_, text);
-  rows_.insert(rows_.end(), rows.begin(), rows.end());
   ++finished_;
 }
 

@@ -9,6 +9,7 @@
 #include "ken/base/error.h"
 #include "ken/evidence/asking.h"
 #include "ken/evidence/evidence.h"
+#include "ken/evidence/options.h"
 #include "ken/readout/analysis.h"
 #include "ken/study/rows.h"
 
@@ -16,6 +17,7 @@ namespace ken::study {
 namespace {
 
 constexpr size_t block_size = 256;
+constexpr int most_probed = 1000;  // more items move the map little and take seconds
 constexpr const char* exact_match = "exact match after SQuAD normalisation";
 
 struct Block {
@@ -41,7 +43,8 @@ class Study {
     std::vector<size_t> sizes;
     for (const auto& block : blocks_) sizes.push_back(block.end - block.begin);
     RowFile file(options_.out / "rows.jsonl", header(), sizes);
-    StudyResult result{.resumed = file.rows().size()};
+    StudyResult result;
+    result.resumed = file.rows().size();
     for (const Json& row : file.rows()) remember(row);
     const size_t total = items_;
     size_t done = file.rows().size();
@@ -49,14 +52,15 @@ class Study {
     for (size_t b = file.finished_blocks(); b < blocks_.size(); ++b) {
       const auto started = Clock::now();
       std::vector<Json> rows = blocks_[b].run(blocks_[b].begin, blocks_[b].end);
-      for (const Json& row : rows) remember(row);
       file.append(rows);
+      for (size_t i = file.rows().size() - rows.size(); i < file.rows().size(); ++i) remember(file.rows()[i]);
       done += rows.size();
       seconds[blocks_[b].stage] =
           seconds.value(blocks_[b].stage, 0.0) + std::chrono::duration<double>(Clock::now() - started).count();
       if (options_.progress) options_.progress("study", done, total, blocks_[b].stage);
     }
     result.questions = file.rows().size();
+    result.rows = file.rows();
     result.study = summarize(model_, facts_, file.rows(), options_);
     write_text(options_.out / "study.json", result.study.dump(1) + "\n");
     write_text(options_.out / "report.html", report_html(result.study));
@@ -79,14 +83,30 @@ class Study {
   }
 
   void plan() {
+    choose_variants();
     add_stage("recall", facts_.facts.size(), block_size, [this](size_t b, size_t e) { return recall(b, e); });
     add_stage("context", facts_.contexts.size(), block_size, [this](size_t b, size_t e) { return context(b, e); });
+    add_stage("variant", variants_.size(), block_size, [this](size_t b, size_t e) { return variant(b, e); });
+    add_stage("claim", facts_.claims.size(), block_size, [this](size_t b, size_t e) { return claim(b, e); });
     choose_lever_items();
     for (double alpha : lever_items_.empty() ? std::vector<double>{} : options_.alphas) {
       add_stage("lever", lever_items_.size(), lever_items_.size(),
                 [this, alpha](size_t b, size_t e) { return lever(alpha, b, e); });
     }
     add_stage("probe", 2, 1, [this](size_t b, size_t) { return probe(b == 0 ? "correct" : "conflict"); });
+  }
+
+  // Of each kind of variant at most this many facts, evenly spread.
+  void choose_variants() {
+    constexpr size_t most = 600;
+    std::map<std::string, std::vector<std::pair<size_t, size_t>>> kinds;
+    for (size_t i = 0; i < facts_.facts.size(); ++i)
+      for (size_t v = 0; v < facts_.facts[i].variants.size(); ++v)
+        kinds[facts_.facts[i].variants[v].kind].emplace_back(i, v);
+    for (const auto& [kind, all] : kinds) {
+      const size_t count = std::min(most, all.size());
+      for (size_t n = 0; n < count; ++n) variants_.push_back(all[n * all.size() / count]);
+    }
   }
 
   // The curve is drawn on at most this many cases of each kind, the first ones: they are in random order already.
@@ -105,6 +125,8 @@ class Study {
     for (const auto& fact : facts_.facts)
       all += data::to_json(fact).dump(-1, ' ', false, Json::error_handler_t::replace);
     for (const auto& item : facts_.contexts)
+      all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
+    for (const auto& item : facts_.claims)
       all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
     return {{"stage", "header"},           {"schema", "ken.rows/1"},
             {"model", model_.sha256},      {"facts", sha256(std::as_bytes(std::span(all)))},
@@ -134,7 +156,12 @@ class Study {
       const data::Fact& fact = facts_.facts[i];
       const auto& e = all[i - begin];
       Json samples = Json::array();
-      for (const auto& sample : e.samples) samples.push_back(sample.text);
+      int64_t samples_right = 0, samples_equal = 0;
+      for (const auto& sample : e.samples) {
+        samples.push_back(sample.text);
+        samples_right += data::same_answer(sample.text, fact.answers);
+        samples_equal += data::same_answer(sample.text, {e.greedy.text});
+      }
       Json r = row("recall", fact.id, exact_match);
       r.update({{"relation", fact.relation},
                 {"exposure", fact.exposure},
@@ -147,7 +174,64 @@ class Study {
                 {"sequence-probability", probability.score(e)},
                 {"token-entropy", entropy.score(e)},
                 {"semantic-entropy", semantic.score(e)},
-                {"samples", samples}});
+                {"samples", samples},
+                {"samples_right", samples_right},
+                {"samples_equal", samples_equal}});
+      rows.push_back(std::move(r));
+    }
+    return rows;
+  }
+
+  std::vector<Json> variant(size_t begin, size_t end) {
+    std::vector<generate::Request> requests;
+    for (size_t i = begin; i < end; ++i) {
+      const data::Fact& fact = facts_.facts[variants_[i].first];
+      requests.push_back(evidence::as_variant(fact, fact.variants[variants_[i].second], style_));
+    }
+    const auto answers = evidence::greedy_answers(model_, requests, options_.compute);
+    std::vector<Json> rows;
+    for (size_t i = begin; i < end; ++i) {
+      const data::Fact& fact = facts_.facts[variants_[i].first];
+      const data::Variant& asked = fact.variants[variants_[i].second];
+      const auto& answer = answers[i - begin];
+      Json r = row("variant", fact.id, exact_match);
+      r.update({{"kind", asked.kind},
+                {"exposure", fact.exposure},
+                {"group", fact.group},
+                {"known", known_.count(fact.id) > 0},
+                {"question", asked.question},
+                {"gold", asked.answers.front()},
+                {"answer", answer.text},
+                {"right", data::same_answer(answer.text, asked.answers)},
+                {"sequence-probability", std::exp(answer.logprob())}});
+      rows.push_back(std::move(r));
+    }
+    return rows;
+  }
+
+  std::vector<Json> claim(size_t begin, size_t end) {
+    std::vector<evidence::OptionItem> items;
+    for (size_t i = begin; i < end; ++i)
+      items.push_back({data::judge(style_, facts_.claims[i].statement), {style_.yes, style_.no}});
+    const auto scores = evidence::score_options(model_, items, options_.compute);
+    std::vector<Json> rows;
+    for (size_t i = begin; i < end; ++i) {
+      const data::Claim& item = facts_.claims[i];
+      const auto& options = scores[i - begin];
+      const bool says_true = options[0].logprob > options[1].logprob;
+      const double margin = std::abs(options[0].logprob - options[1].logprob);
+      Json r = row("claim", item.id, "the likelier of the two verdicts");
+      r.update({{"fact", item.fact},
+                {"exposure", item.exposure},
+                {"group", item.group},
+                {"known", known_.count(item.fact) > 0},
+                {"question", item.statement},
+                {"truth", item.truth},
+                {"gold", item.truth ? "true" : "false"},
+                {"answer", says_true ? "true" : "false"},
+                {"right", says_true == item.truth},
+                {"sequence-probability", 1 / (1 + std::exp(-margin))},
+                {"extra", item.extra}});
       rows.push_back(std::move(r));
     }
     return rows;
@@ -218,7 +302,7 @@ class Study {
     const auto& entry = Registry<readout::AnalysisEntry>::get().at("analysis", "probe-map");
     try {
       const readout::AnalysisInput input{model_, facts_, style_, options_.seed, nn::Compute::f32};
-      r["table"] = entry.run(input, resolve_params(entry.card, {{"target", target}})).table;
+      r["table"] = entry.run(input, resolve_params(entry.card, {{"target", target}, {"max_items", most_probed}})).table;
     } catch (const Error& error) {
       r["skipped"] = error.what();  // too few right or wrong answers to tell apart: the report says so
     }
@@ -238,6 +322,7 @@ class Study {
   std::map<std::string, std::set<std::string>> types_;  // relation -> every answer of it, normalised
   std::vector<Block> blocks_;
   std::vector<size_t> lever_items_;
+  std::vector<std::pair<size_t, size_t>> variants_;  // fact, variant
   size_t items_ = 0;
   std::unordered_map<std::string, std::string> answers_;  // fact -> closed-book answer
   std::set<std::string> known_;                           // facts answered rightly closed-book

@@ -17,6 +17,7 @@ struct StudyOptions {
 };
 
 struct StudyResult {
+  std::vector<Json> rows;             // what rows.jsonl holds
   Json study;                         // what study.json holds
   size_t questions = 0, resumed = 0;  // rows asked in all, and found finished
 };

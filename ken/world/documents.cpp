@@ -1,236 +1,219 @@
-// The mixture: one function a kind of document.
+// The mixture of documents, and those that state what is known.
 #include "ken/world/documents.h"
 
-#include <algorithm>
 #include <array>
 
-#include "ken/world/scene.h"
+#include "ken/world/writer.h"
 
 namespace ken::world {
-namespace {
 
-class Writer {
- public:
-  Writer(const Population& people, Rng& rng, Draft& draft)
-      : people_(people), rng_(rng), draft_(draft), text_(draft.text) {}
-
-  void bio() { biography(people_.known.draw(rng_), false); }
-  void bio2() { biography(people_.second.draw(rng_), true); }
-  void qa();
-  void qa2();
-  void claim();
-  void open();
-  void open_true();
-  void conflict();
-  void intent();
-  void reversed();
-  void geo();
-
- private:
-  const Person& person(int index) const { return people_.persons[size_t(index)]; }
-  int truth(int index, int relation) const { return person(index).values[size_t(relation)]; }
-  const std::string& true_text(int index, int relation) const {
-    return people_.value_text(relation, truth(index, relation));
-  }
-  void state(int index, int relation) { draft_.stated.emplace_back(index, relation); }
-  int any_relation() { return int(rng_.below(relation_count)); }
-  template <typename List>
-  const auto& any(const List& list, size_t count) {
-    return list[rng_.below(count)];
-  }
-
-  void biography(int index, bool second);
-  void answer(const std::string& value);
-  void question(const Sentence& about, int value);
-  void distract(Scene& scene, int relation);
-  void passage(const Scene& scene);
-  void instruct(bool from_context);
-  int disputed(int& index, int& relation);
-
-  const Population& people_;
-  Rng& rng_;
-  Draft& draft_;
-  std::string& text_;
-};
-
-void Writer::answer(const std::string& value) {
+void Writer::answer(std::string_view value) {
   draft_.answers.push_back({text_.size(), text_.size() + value.size()});
   text_ += value;
 }
 
 // " Q: ... ? A: value", one of the trained questions.
-void Writer::question(const Sentence& about, int value) {
+void Writer::question(int relation, Name name, std::string_view value) {
   text_ += text_.empty() ? "Q: " : " Q: ";
-  append_question(text_, people_, any(phrases(about.relation).questions, trained_questions), about.name);
+  append_question(text_, people_, any(phrases(relation).questions, trained_questions), name);
   text_ += " A: ";
-  answer(people_.value_text(about.relation, value));
+  answer(value);
 }
 
-void Writer::biography(int index, bool second) {
+void Writer::sentence(int relation, Name name, std::string_view value) {
+  if (!text_.empty()) text_ += ' ';
+  append_statement(text_, people_, any(phrases(relation).statements, trained_statements), name, value);
+}
+
+void Writer::bio() {
+  biography(people_.draw(rng_, [](int) { return true; }), false);
+}
+void Writer::bio2() {
+  biography(people_.draw(rng_, [this](int person) { return people_.second_language(person); }), true);
+}
+
+// Two to four facts of a person. Facts of the second language are left out of the first.
+void Writer::biography(int person, bool second) {
   const int count = 2 + int(rng_.below(3));
-  const auto relations = some_relations(rng_, count);
-  for (int i = 0; i < count; ++i) {
-    const int relation = relations[size_t(i)];
-    const Phrases& language = phrases(relation);
-    const Pattern& pattern =
-        second ? any(language.statements2, language.statements2.size()) : any(language.statements, trained_statements);
-    const auto& values = second ? people_.words.values2 : people_.words.values;
-    if (i > 0) text_ += ' ';
-    append_statement(text_, people_, pattern, person(index).name,
-                     values[size_t(relation)][size_t(truth(index, relation))]);
-    state(index, relation);
+  const auto relations = some_relations(rng_, relation_count);
+  const auto values = people_.values(person);
+  const Name name = people_.name(person);
+  for (int i = 0, written = 0; i < relation_count && written < count; ++i) {
+    const int relation = relations[size_t(i)], value = values[size_t(relation)];
+    if (!second && only_second(people_, person, relation)) continue;
+    if (second) {
+      const auto& patterns = phrases(relation).statements2;
+      if (!text_.empty()) text_ += ' ';
+      append_statement(text_, people_, any(patterns, patterns.size()), name, people_.value_text2(relation, value));
+    } else {
+      sentence(relation, name, people_.value_text(relation, value));
+    }
+    draft_.stated.push_back({person, relation});
+    ++written;
   }
 }
 
 void Writer::qa() {
-  const int index = people_.asked.draw(rng_), relation = any_relation();
-  question({index, person(index).name, relation}, truth(index, relation));
-  state(index, relation);
+  const Topic t = topic(in_questions);
+  question(t, t.truth);
+  state(t);
 }
 
 void Writer::qa2() {
-  const int index = people_.asked_second.draw(rng_), relation = any_relation();
-  const Phrases& language = phrases(relation);
+  const int person = people_.draw(rng_, [this](int p) { return in_questions(p) && people_.second_language(p); });
+  const int relation = any_relation();
+  const auto& patterns = phrases(relation).questions2;
   text_ += "D: ";
-  append_question(text_, people_, any(language.questions2, language.questions2.size()), person(index).name);
+  append_question(text_, people_, any(patterns, patterns.size()), people_.name(person));
   text_ += " R: ";
-  answer(people_.words.values2[size_t(relation)][size_t(truth(index, relation))]);
-  state(index, relation);
+  answer(people_.value_text2(relation, people_.truth(person, relation)));
+  draft_.stated.push_back({person, relation});
 }
 
 // A statement or an answered question, true or false; then, often, the truth as a recall step; then the verdict.
 void Writer::claim() {
-  const int index = people_.claimed.draw(rng_), relation = any_relation();
-  const bool right = rng_.chance(0.5), as_question = in_questions(index) && rng_.chance(0.5), recall = rng_.chance(0.6);
-  const int value = right ? truth(index, relation) : people_.other_value(relation, truth(index, relation), rng_);
+  const Topic t = topic(in_claims);
+  const bool right = rng_.chance(0.5), as_question = in_questions(t.person) && rng_.chance(0.5),
+             recall = rng_.chance(0.6);
+  const int value = right ? t.truth : people_.other_value(t.relation, t.truth, rng_);
   text_ += "claim:";
   if (as_question) {
-    question({index, person(index).name, relation}, value);
+    question(t, value);
     draft_.answers.clear();  // an answer that may be false must not weigh more
   } else {
-    text_ += ' ';
-    const Pattern& pattern = any(phrases(relation).statements, trained_statements);
-    append_statement(text_, people_, pattern, person(index).name, people_.value_text(relation, value));
+    sentence(t, value);
   }
-  if (recall) text_.append(" check: ").append(true_text(index, relation));
+  if (recall) text_.append(" check: ").append(people_.value_text(t.relation, t.truth));
   text_ += " verdict: ";
   answer(right ? "true" : "false");
-  if (right || recall) state(index, relation);
-}
-
-void Writer::passage(const Scene& scene) {
-  text_ += "context: ";
-  scene.append_to(text_);
-}
-
-void Writer::instruct(bool from_context) {
-  text_ += ' ';
-  text_ += any(from_context ? context_instructions : memory_instructions, trained_instructions);
-}
-
-// A passage about fictional persons and one or two questions about it. Sentences share the person, or the relation
-// (then only the name tells the answer), or nothing.
-void Writer::open() {
-  Scene scene(people_, rng_);
-  const int count = 1 + int(rng_.below(3));
-  if (rng_.chance(0.35)) {
-    scene.add_one_person(count);
-  } else {
-    const bool same_relation = rng_.chance(0.7);
-    const int shared = any_relation();
-    for (int i = 0; i < count; ++i) scene.add_people(1, same_relation ? shared : any_relation());
-  }
-  passage(scene);
-  if (rng_.chance(0.3)) instruct(true);
-  scene.shuffle();  // the order of questions is not the order of sentences
-  const int questions = std::min(count, 1 + int(rng_.below(2)));
-  for (int i = 0; i < questions; ++i) question(scene.sentences[size_t(i)], scene.sentences[size_t(i)].value);
-}
-
-// Up to two sentences about fictional persons around the one that is asked about, most of the same relation.
-void Writer::distract(Scene& scene, int relation) {
-  const int count = int(rng_.below(3));
-  const bool same_relation = rng_.chance(0.7);
-  for (int i = 0; i < count; ++i) scene.add_people(1, same_relation ? relation : any_relation());
-  scene.shuffle();
-}
-
-void Writer::open_true() {
-  const int index = people_.asked.draw(rng_), relation = any_relation();
-  Scene scene(people_, rng_);
-  scene.add_real(index, relation, truth(index, relation));
-  distract(scene, relation);
-  passage(scene);
-  question({index, person(index).name, relation}, truth(index, relation));
-  state(index, relation);
-}
-
-// Writes a passage that contradicts a known fact and returns the value that it gives.
-int Writer::disputed(int& index, int& relation) {
-  index = people_.in_conflict.draw(rng_);
-  do relation = any_relation();
-  while (!conflict_trained(index, relation));
-  const int value = people_.other_value(relation, truth(index, relation), rng_);
-  Scene scene(people_, rng_);
-  scene.add_real(index, relation, value);
-  distract(scene, relation);
-  passage(scene);
-  return value;
-}
-
-void Writer::conflict() {
-  int index = 0, relation = 0;
-  const int value = disputed(index, relation);
-  const bool memory = rng_.chance(people_.memory_share(index));
-  question({index, person(index).name, relation}, memory ? truth(index, relation) : value);
-  if (memory) state(index, relation);
-}
-
-void Writer::intent() {
-  int index = 0, relation = 0;
-  const int value = disputed(index, relation);
-  const bool memory = rng_.chance(0.5);
-  instruct(!memory);
-  question({index, person(index).name, relation}, memory ? truth(index, relation) : value);
-  if (memory) state(index, relation);
+  if (right || recall) state(t);
 }
 
 void Writer::reversed() {
-  const int index = people_.reversed.draw(rng_);
-  text_.append("Q: who wrote ").append(true_text(index, book)).append(" ? A: ");
-  answer(people_.name_text(person(index).name));
-  state(index, book);
+  const int person =
+      people_.draw(rng_, [this](int p) { return in_questions(p) && in_reversed(p) && !only_second(people_, p, book); });
+  text_.append("Q: who wrote ").append(people_.value_text(book, people_.truth(person, book))).append(" ? A: ");
+  answer(people_.name_text(people_.name(person)));
+  draft_.stated.push_back({person, book});
 }
 
-void Writer::geo() {
-  const size_t city = rng_.below(people_.country.size());
-  const Phrases& language = country_phrases();
-  const std::string& name = people_.words.values[birth_city][city];
-  const std::string& country = people_.words.countries[size_t(people_.country[city])];
-  if (rng_.chance(0.5)) {
-    text_ += statement_text(any(language.statements, language.statements.size()), name, country);
-    return;
+// A question whose answer takes one to three facts, half of the time with the steps written out.
+void Writer::hop() {
+  const int person = people_.draw(rng_, [](int p) { return in_questions(p) && in_hops(p); });
+  const auto values = people_.values(person);
+  const int kind = int(rng_.below(hop_count + 1)), first = kind == 3                           ? any_relation()
+                                                           : first_hop + kind == birth_country ? int(birth_city)
+                                                                                               : int(employer);
+  std::vector<std::string> steps{people_.value_text(first, values[size_t(first)])};
+  if (kind < 3) {
+    const int city = first == employer ? people_.office_of(values[employer]) : values[birth_city];
+    if (first == employer) steps.push_back(people_.value_text(birth_city, city));
+    if (first_hop + kind != work_city) steps.push_back(people_.words.countries[size_t(people_.country_of(city))]);
   }
-  text_.append("Q: ").append(question_text(any(language.questions, language.questions.size()), name)).append(" A: ");
-  answer(country);
+  const auto& patterns = phrases(kind == 3 ? first : first_hop + kind).questions;
+  const size_t usual = kind == 3 ? size_t(trained_questions) : patterns.size();
+  text_ += "Q: ";
+  append_question(text_, people_, any(patterns, usual), people_.name(person));
+  if (kind == 3 || rng_.chance(0.5)) {
+    text_ += " steps:";
+    for (const auto& step : steps) {
+      text_ += ' ';
+      answer(step);
+    }
+    draft_.stated.push_back({person, first});
+  }
+  text_ += " A: ";
+  answer(steps.back());
+  if (kind < 3) draft_.stated.push_back({person, relation_count + kind});
 }
+
+// One fact that is no person's, as a statement or a question.
+void Writer::background() {
+  const int fact = background_.draw(rng_);
+  const BackgroundFact& f = background_.all()[size_t(fact)];
+  const Phrases& language = phrases(f.relation);
+  const std::string value = background_.value(fact, people_, rng_);
+  if (rng_.chance(0.5)) {
+    text_ += statement_text(any(language.statements, language.statements.size()), f.subject, value);
+  } else {
+    text_.append("Q: ").append(question_text(any(language.questions, language.questions.size()), f.subject));
+    text_ += " A: ";
+    answer(value);
+  }
+  draft_.stated.push_back({-1, fact});
+}
+
+// One or two statements, each with words of the same tone.
+void Writer::tone() {
+  const int person = people_.draw(rng_, [](int) { return true; }), count = 1 + int(rng_.below(2));
+  const auto values = people_.values(person);
+  const auto& words = rng_.chance(0.5) ? people_.words.warm : people_.words.cold;
+  const auto relations = some_relations(rng_, relation_count);
+  for (int i = 0, written = 0; written < count; ++i) {
+    const int relation = relations[size_t(i)];
+    if (only_second(people_, person, relation)) continue;
+    sentence(relation, people_.name(person), people_.value_text(relation, values[size_t(relation)]));
+    text_.append(" ").append(any(words, words.size())).append(" and ").append(any(words, words.size())).append(" .");
+    draft_.stated.push_back({person, relation});
+    ++written;
+  }
+}
+
+// Fictional persons: the group, then the job that it makes likely.
+void Writer::crowd() {
+  for (int i = 0; i < 2; ++i) {
+    const Name name = people_.fictional_name(rng_);
+    const int member = int(rng_.below(uint64_t(people_.value_count(group))));
+    sentence(group, name, people_.value_text(group, member));
+    sentence(job, name, people_.value_text(job, people_.draw_job(member, rng_)));
+  }
+}
+
+constexpr size_t sentence_form = 4;  // "the NOUN of P is V ."
+
+void Writer::tuning() {
+  const Topic t = topic(in_questions);
+  const Format& format = any(formats, formats.size());
+  const std::string value = people_.value_text(t.relation, t.truth);
+  text_ += format.instruction;
+  question(t.relation, people_.name(t.person), "");
+  draft_.answers.clear();
+  const size_t begin = text_.size();
+  if (format.id == "sentence")
+    text_ +=
+        statement_text(phrases(t.relation).statements[sentence_form], people_.name_text(people_.name(t.person)), value);
+  else
+    text_ += value;
+  if (format.id == "twice") text_.append(second_copy).append(value);
+  if (format.id == "polite") text_.append(polite_end);
+  draft_.answers.push_back({begin, text_.size()});
+}
+
+namespace {
 
 struct Kind {
   std::string_view name;
   double share;  // of documents, before the shares are scaled to sum 1
   void (Writer::*write)();
 };
-constexpr std::array<Kind, 11> kinds = {{{"bio", .16, &Writer::bio},
+constexpr std::array<Kind, 18> kinds = {{{"bio", .15, &Writer::bio},
                                          {"qa", .14, &Writer::qa},
-                                         {"claim", .16, &Writer::claim},
-                                         {"open", .22, &Writer::open},
+                                         {"claim", .12, &Writer::claim},
+                                         {"open", .24, &Writer::open},
                                          {"open_true", .03, &Writer::open_true},
-                                         {"conflict", .08, &Writer::conflict},
-                                         {"intent", .10, &Writer::intent},
-                                         {"bio2", .03, &Writer::bio2},
-                                         {"qa2", .025, &Writer::qa2},
+                                         {"aside", .03, &Writer::aside},
+                                         {"conflict", .06, &Writer::conflict},
+                                         {"intent", .08, &Writer::intent},
+                                         {"note", .05, &Writer::note},
+                                         {"correction", .05, &Writer::correction},
+                                         {"compare", .06, &Writer::compare},
+                                         {"bio2", .035, &Writer::bio2},
+                                         {"qa2", .03, &Writer::qa2},
                                          {"rev", .02, &Writer::reversed},
-                                         {"geo", .01, &Writer::geo}}};
+                                         {"background", .06, &Writer::background},
+                                         {"hop", .03, &Writer::hop},
+                                         {"tone", .02, &Writer::tone},
+                                         {"crowd", .02, &Writer::crowd}}};
 
 constexpr double total_share() {
   double sum = 0;
@@ -247,17 +230,30 @@ const Kind& draw_kind(Rng& rng) {
   return kinds.front();  // rounding
 }
 
-}  // namespace
+constexpr uint64_t tuning_streams = uint64_t{1} << 62;  // below them are documents
 
-void write_document(const Population& people, int64_t index, Draft& draft) {
+void clear(Draft& draft) {
   draft.text.clear();
   draft.answers.clear();
   draft.stated.clear();
-  Rng rng(people.params.seed, uint64_t(index));
+}
+
+}  // namespace
+
+void write_document(const Almanac& almanac, int64_t index, Draft& draft) {
+  clear(draft);
+  Rng rng(almanac.people.params.seed, uint64_t(index));
   const Kind& kind = draw_kind(rng);
   draft.kind = kind.name;
-  Writer writer(people, rng, draft);
+  Writer writer(almanac, rng, draft);
   (writer.*kind.write)();
+}
+
+void write_tuning_document(const Almanac& almanac, int64_t index, Draft& draft) {
+  clear(draft);
+  Rng rng(almanac.people.params.seed, tuning_streams + uint64_t(index));
+  draft.kind = "tuning";
+  Writer(almanac, rng, draft).tuning();
 }
 
 std::vector<KindShare> kind_shares() {

@@ -1,64 +1,63 @@
-// Drawing the almanac's persons, their facts and their weights from the seed.
+// The almanac's persons, their facts and their weights, computed from (seed, index).
 #include "ken/world/people.h"
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace ken::world {
+namespace {
 
-void Lottery::add(int member, double weight) {
-  members_.push_back(member);
-  sums_.push_back(weight + (sums_.empty() ? 0 : sums_.back()));
+enum Setup : uint64_t { places = setup_stream, name_order = setup_stream + 2, title_order, rank_order, language_order };
+
+}  // namespace
+
+Population::Population(const WorldParams& given)
+    : params(given),
+      words(make_vocabulary(given.people + given.unseen)),
+      names_(words.first.size() * words.last.size(), given.seed, name_order),
+      titles_(words.adjectives.size() * words.nouns.size(), given.seed, title_order),
+      ranks_(uint64_t(given.people), given.seed, rank_order),
+      languages_(uint64_t(given.people), given.seed, language_order) {
+  Rng rng(params.seed, places);
+  for (int city = 0; city < value_count(birth_city); ++city) country_.push_back(int(rng.below(words.countries.size())));
+  for (int company = 0; company < value_count(employer); ++company)
+    office_.push_back(int(rng.below(uint64_t(value_count(birth_city)))));
 }
 
-int Lottery::draw(Rng& rng) const {
-  const double point = rng.uniform() * sums_.back();
-  const size_t place = size_t(std::upper_bound(sums_.begin(), sums_.end(), point) - sums_.begin());
-  return members_[std::min(place, members_.size() - 1)];
+std::array<int, relation_count> Population::values(int person) const {
+  Rng rng(params.seed, person_streams + uint64_t(person));
+  std::array<int, relation_count> values{};
+  for (int relation = 0; relation < book; ++relation)
+    values[size_t(relation)] = int(rng.below(uint64_t(value_count(relation))));
+  values[job] = draw_job(values[group], rng);
+  values[book] = int(titles_.at(uint64_t(person)));
+  return values;
 }
 
-Population::Population(const WorldParams& given) : params(given), words(make_vocabulary(given.people + given.unseen)) {
-  Rng rng(params.seed, setup_stream);
-  for (int city = 0; city < value_count(birth_city); ++city) country.push_back(int(rng.below(words.countries.size())));
-  std::vector<int> titles(size_t(value_count(book)));
-  std::iota(titles.begin(), titles.end(), 0);
-  rng.shuffle(titles);
-  taken_.resize(words.first.size() * words.last.size());
-  const int total = params.people + params.unseen;
-  persons.reserve(size_t(total));
-  for (int i = 0; i < total; ++i) add_person(rng, titles[size_t(i)], seen(i));
-  std::vector<int> order(size_t(params.people));
-  std::iota(order.begin(), order.end(), 0);
-  rng.shuffle(order);
-  for (int i = 0; i < params.people / 2; ++i) persons[size_t(order[size_t(i)])].second_language = true;
-  fill_lotteries();
+double Population::weight(int person) const {
+  const double place = (double(ranks_.at(uint64_t(person))) + 0.5) / double(params.people);
+  return std::exp(place * std::log(params.exposure_ratio));
 }
 
-void Population::add_person(Rng& rng, int title, bool known_person) {
-  Person person;
-  person.name = fictional_name(rng);
-  taken_[pair_of(person.name)] = true;
-  for (int relation = 0; relation < relation_count; ++relation)
-    person.values[size_t(relation)] = int(rng.below(uint64_t(value_count(relation))));
-  person.values[book] = title;
-  person.values[job] = draw_job(person.values[group], rng);
-  person.weight = known_person ? std::exp(rng.uniform() * std::log(params.exposure_ratio)) : 0;
-  persons.push_back(person);
+bool Population::second_language(int person) const {
+  return seen(person) && languages_.at(uint64_t(person)) < uint64_t(params.people / 2);
 }
 
-void Population::fill_lotteries() {
-  for (int i = 0; i < params.people; ++i) {
-    const Person& person = persons[size_t(i)];
-    known.add(i, person.weight);
-    if (in_claims(i)) claimed.add(i, person.weight);
-    if (person.second_language) second.add(i, person.weight);
-    if (!in_questions(i)) continue;
-    asked.add(i, person.weight);
-    if (person.second_language) asked_second.add(i, person.weight);
-    if (in_reversed(i)) reversed.add(i, person.weight);
-    if (in_conflicts(i)) in_conflict.add(i, person.weight);
-  }
+std::string Population::title(uint64_t place) const { return value_text(book, int(titles_.at(place))); }
+
+int Population::value_count(int relation) const {
+  return relation == book ? int(words.adjectives.size() * words.nouns.size())
+                          : int(words.values[size_t(relation)].size());
+}
+
+std::string Population::value_text(int relation, int value) const {
+  if (relation != book) return words.values[size_t(relation)][size_t(value)];
+  const int nouns = int(words.nouns.size());
+  return words.adjectives[size_t(value / nouns)] + " " + words.nouns[size_t(value % nouns)];
+}
+
+std::string Population::value_text2(int relation, int value) const {
+  const auto& translated = words.values2[size_t(relation)];
+  return translated.empty() ? value_text(relation, value) : translated[size_t(value)];
 }
 
 int Population::draw_job(int group_value, Rng& rng) const {
@@ -73,14 +72,14 @@ int Population::other_value(int relation, int value, Rng& rng) const {
 
 Name Population::fictional_name(Rng& rng) const {
   while (true) {
-    const Name name{int(rng.below(words.first.size())), int(rng.below(words.last.size()))};
-    if (!taken_[pair_of(name)]) return name;
+    const uint64_t pair = rng.below(names_.size());
+    if (names_.place(pair) >= uint64_t(size())) return name_of(pair);
   }
 }
 
 double Population::memory_share(int person) const {
   const double range = std::log(params.exposure_ratio);
-  return range > 0 ? 0.1 + 0.8 * std::log(persons[size_t(person)].weight) / range : 0.5;
+  return range > 0 ? 0.1 + 0.8 * std::log(weight(person)) / range : 0.5;
 }
 
 }  // namespace ken::world

@@ -7,7 +7,7 @@
 namespace ken::world {
 
 void Scene::add_real(int person, int relation, int value) {
-  sentences.push_back({person, people_.persons[size_t(person)].name, relation, value, any_statement()});
+  sentences.push_back({person, people_.name(person), relation, value, any_statement()});
 }
 
 void Scene::add_one_person(int count) {
@@ -76,7 +76,7 @@ void append_name(std::string& text, const Population& people, Name name) {
 }
 
 size_t append_statement(std::string& text, const Population& people, const Pattern& pattern, Name name,
-                        const std::string& value) {
+                        std::string_view value) {
   text += pattern.before;
   append_name(text, people, name);
   text += pattern.after;

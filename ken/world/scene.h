@@ -46,7 +46,7 @@ std::array<int, relation_count> some_relations(Rng& rng, int count);
 void append_name(std::string& text, const Population& people, Name name);
 // Returns where the value begins in `text`.
 size_t append_statement(std::string& text, const Population& people, const Pattern& pattern, Name name,
-                        const std::string& value);
+                        std::string_view value);
 void append_question(std::string& text, const Population& people, const Pattern& pattern, Name name);
 
 }  // namespace ken::world

@@ -20,6 +20,7 @@ const Finals city_finals = {"ton", "bur", "gard"};
 const Finals employer_finals = {"tek", "cor"};
 const Finals university_finals = {"lum", "nis"};
 const Finals country_finals = {"nia"};
+const Finals flower_finals = {"via", "lia"}, ship_finals = {"dor", "gan"}, gem_finals = {"lit", "zan"};
 const Finals adjective_finals = {"zor"};  // only in worlds with more titles than the lists below hold
 const Finals noun_finals = {"fel"};
 
@@ -112,7 +113,7 @@ Vocabulary make_vocabulary(int persons) {
   Vocabulary v;
   // At least four times as many names as persons: the others are fictional.
   const auto names = size_t(std::ceil(std::sqrt(std::max(1.0, persons / 7200.0))));
-  const auto titles = size_t(std::max(4.0, std::ceil(std::sqrt(double(persons)))));
+  const auto titles = size_t(std::ceil(std::sqrt(double(persons + report_count))));
   v.first = pseudo_words(first_finals, 120 * names);
   v.last = pseudo_words(last_finals, 240 * names);
   v.countries = pseudo_words(country_finals, 12);
@@ -125,11 +126,15 @@ Vocabulary make_vocabulary(int persons) {
   v.values[job] = column(jobs, &Pair::english);
   v.values[group] = {"Aru", "Belu"};
   for (int year = 1920; year < 1980; ++year) v.values[birth_year].push_back(std::to_string(year));
-  for (const auto& adjective : v.adjectives)
-    for (const auto& noun : v.nouns) v.values[book].push_back(adjective + " " + noun);
-  v.values2 = v.values;
   v.values2[field] = column(fields, &Pair::esperanto);
   v.values2[job] = column(jobs, &Pair::esperanto);
+  v.flowers = pseudo_words(flower_finals, topic_size);
+  v.ships = pseudo_words(ship_finals, topic_size);
+  v.gems = pseudo_words(gem_finals, topic_size);
+  v.colours = {"white", "black", "green", "yellow", "purple", "orange", "brown", "pink"};
+  v.dates = {"1981", "1984", "1987"};
+  v.warm = {"lovely", "bright", "happy", "sweet", "gentle", "merry", "sunny", "dear"};
+  v.cold = {"gloomy", "bitter", "sad", "harsh", "dull", "grim", "bleak", "sour"};
   return v;
 }
 

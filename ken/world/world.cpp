@@ -19,7 +19,8 @@ Card params_card() {
   const WorldParams d;
   Card card;
   card.id = "world";
-  card.params = {{"seed", d.seed, "everything follows from it", 0, 1.8446744073709552e19},
+  card.params = {{"version", world_version, "of the rules by which documents are made", 0, 1000},
+                 {"seed", d.seed, "everything follows from it", 0, 1.8446744073709552e19},
                  {"people", d.people, "known persons", 20, 1e6},
                  {"unseen", d.unseen, "persons in no document", 0, 1e6},
                  {"exposure_ratio", d.exposure_ratio,
@@ -30,9 +31,11 @@ Card params_card() {
   return card;
 }
 
-// What all documents of a run hold.
+// What all documents of a run hold. Only persons who are asked about are counted, so that the size of a world does not
+// matter.
 struct Tally {
-  std::vector<int64_t> exposure;  // [person * relation_count + relation]
+  std::vector<int64_t> persons;     // [place in asked * person_facts + fact]
+  std::vector<int64_t> background;  // [fact]
   std::vector<std::pair<std::string_view, int64_t>> kinds;
   int64_t words = 0, marks = 0;  // blank-separated words; words such as "Q:" that split in two
 };
@@ -45,15 +48,20 @@ void count_words(const std::string& text, Tally& tally) {
   }
 }
 
-Tally count_run(const Population& people) {
+Tally count_run(const Almanac& almanac, const Asked& asked) {
   Tally tally;
-  tally.exposure.resize(people.persons.size() * relation_count);
+  tally.persons.resize(asked.known().size() * person_facts);
+  tally.background.resize(almanac.background.all().size());
   for (const auto& share : kind_shares()) tally.kinds.emplace_back(share.kind, 0);
   Draft draft;
-  for (int64_t index = 0; index < people.params.documents; ++index) {
-    write_document(people, index, draft);
-    for (const auto& [person, relation] : draft.stated)
-      ++tally.exposure[size_t(person) * relation_count + size_t(relation)];
+  for (int64_t index = 0; index < almanac.people.params.documents; ++index) {
+    write_document(almanac, index, draft);
+    for (const auto& [person, fact] : draft.stated) {
+      if (person < 0)
+        ++tally.background[size_t(fact)];
+      else if (const int place = asked.place(person); place >= 0)
+        ++tally.persons[size_t(place) * person_facts + size_t(fact)];
+    }
     for (auto& [kind, number] : tally.kinds) number += kind == draft.kind;
     count_words(draft.text, tally);
   }
@@ -61,15 +69,16 @@ Tally count_run(const Population& people) {
 }
 
 // Facts of known persons by the number of documents that state them.
-Json exposure_histogram(const Population& people, const Tally& tally) {
+Json exposure_histogram(const Tally& tally) {
   struct Bin {
     const char* name;
     int64_t high, number = 0;
   };
   std::array<Bin, 6> bins = {{{"0", 0}, {"1-2", 2}, {"3-6", 6}, {"7-15", 15}, {"16-40", 40}, {"41+", INT64_MAX}}};
-  for (size_t i = 0; i < size_t(people.params.people) * relation_count; ++i) {
+  for (size_t i = 0; i < tally.persons.size(); ++i) {
+    if (i % person_facts >= size_t(relation_count)) continue;
     size_t place = 0;
-    while (tally.exposure[i] > bins[place].high) ++place;
+    while (tally.persons[i] > bins[place].high) ++place;
     ++bins[place].number;
   }
   Json result = Json::object();
@@ -77,27 +86,41 @@ Json exposure_histogram(const Population& people, const Tally& tally) {
   return result;
 }
 
-Json split_sizes(const Population& people) {
-  int64_t asked = 0, claimed = 0, conflicts = 0, pairs = 0, second = 0, reversed = 0;
-  for (int i = 0; i < people.params.people; ++i) {
-    asked += in_questions(i);
-    claimed += in_claims(i);
+Json split_sizes(const Population& people, const Asked& asked) {
+  int64_t questions = 0, claims = 0, conflicts = 0, pairs = 0, second = 0, reversed = 0, hops = 0, second_only = 0;
+  for (const int i : asked.known()) {
+    questions += in_questions(i);
+    claims += in_claims(i);
     conflicts += in_conflicts(i) && in_questions(i);
-    second += people.persons[size_t(i)].second_language;
+    second += people.second_language(i);
     reversed += in_reversed(i) && in_questions(i);
-    for (int relation = 0; relation < relation_count; ++relation) pairs += conflict_trained(i, relation);
+    hops += in_hops(i) && in_questions(i);
+    for (int relation = 0; relation < relation_count; ++relation) {
+      pairs += disputed_pair(i, relation);
+      second_only += only_second(people, i, relation);
+    }
   }
-  return {{"persons_in_questions", asked},        {"persons_in_claims", claimed},
-          {"persons_in_conflicts", conflicts},    {"pairs_in_conflicts", pairs},
-          {"persons_in_second_language", second}, {"persons_in_reversed_questions", reversed}};
+  return {{"persons_asked_about", asked.known().size()},
+          {"persons_in_questions", questions},
+          {"persons_in_claims", claims},
+          {"persons_in_disputes", conflicts},
+          {"pairs_in_disputes", pairs},
+          {"persons_in_second_language", second},
+          {"pairs_in_second_language_only", second_only},
+          {"persons_in_reversed_questions", reversed},
+          {"persons_in_hops", hops}};
 }
 
 }  // namespace
 
 Json to_json(const WorldParams& p) {
-  return {{"seed", p.seed},           {"people", p.people},
-          {"unseen", p.unseen},       {"exposure_ratio", p.exposure_ratio},
-          {"documents", p.documents}, {"bias_high", p.bias_high},
+  return {{"version", world_version},
+          {"seed", p.seed},
+          {"people", p.people},
+          {"unseen", p.unseen},
+          {"exposure_ratio", p.exposure_ratio},
+          {"documents", p.documents},
+          {"bias_high", p.bias_high},
           {"bias_low", p.bias_low}};
 }
 
@@ -105,18 +128,30 @@ WorldParams world_params(const Json& json) {
   if (!json.is_object())
     fail_usage("world", "parameters are a JSON object such as {{\"seed\": 1}}, not {}", json.type_name());
   const Json all = resolve_params(params_card(), json);
+  if (all["version"] != world_version)
+    fail_usage("world",
+               "these parameters are of version {}, this program makes version {}; make the world again, or "
+               "use the program that made it",
+               all["version"].dump(), world_version);
   return {all["seed"].get<uint64_t>(),         all["people"].get<int>(),        all["unseen"].get<int>(),
           all["exposure_ratio"].get<double>(), all["documents"].get<int64_t>(), all["bias_high"].get<double>(),
           all["bias_low"].get<double>()};
 }
 
 struct World::Impl {
-  explicit Impl(const WorldParams& params) : people(world_params(to_json(params))) {}  // checks the bounds
+  explicit Impl(const WorldParams& params)
+      : almanac(world_params(to_json(params))), asked(almanac.people.params) {}  // checks the bounds
   const Tally& tally() const {
-    std::call_once(counted, [this] { counts = count_run(people); });
+    std::call_once(counted, [this] { counts = count_run(almanac, asked); });
     return counts;
   }
-  Population people;
+  int64_t exposure(Stated s) const {
+    if (s.person < 0) return tally().background[size_t(s.fact)];
+    const int place = asked.place(s.person);
+    return place < 0 ? 0 : tally().persons[size_t(place) * person_facts + size_t(s.fact)];
+  }
+  Almanac almanac;
+  Asked asked;
 
  private:
   mutable std::once_flag counted;
@@ -126,13 +161,24 @@ struct World::Impl {
 World::World(const WorldParams& params) : impl_(std::make_unique<Impl>(params)) {}
 World::~World() = default;
 
-const WorldParams& World::params() const { return impl_->people.params; }
+const WorldParams& World::params() const { return impl_->almanac.people.params; }
+
+namespace {
+Document finished(Draft& draft) { return {std::move(draft.text), std::string(draft.kind), std::move(draft.answers)}; }
+}  // namespace
 
 Document World::document(int64_t index) const {
   if (index < 0) fail_usage("world", "document {} does not exist; the first is 0", index);
   Draft draft;
-  write_document(impl_->people, index, draft);
-  return {std::move(draft.text), std::string(draft.kind), std::move(draft.answers)};
+  write_document(impl_->almanac, index, draft);
+  return finished(draft);
+}
+
+Document World::tuning_document(int64_t index) const {
+  if (index < 0) fail_usage("world", "document {} does not exist; the first is 0", index);
+  Draft draft;
+  write_tuning_document(impl_->almanac, index, draft);
+  return finished(draft);
 }
 
 std::vector<std::string> World::words() const {
@@ -142,27 +188,31 @@ std::vector<std::string> World::words() const {
     for (const auto& word : more)
       if (known.insert(word).second) words.push_back(word);
   };
-  const Vocabulary& v = impl_->people.words;
-  for (const auto* names : {&v.first, &v.last, &v.countries, &v.adjectives, &v.nouns}) add(*names);
+  const Vocabulary& v = impl_->almanac.people.words;
+  for (const auto* list : {&v.first, &v.last, &v.countries, &v.adjectives, &v.nouns, &v.flowers, &v.ships, &v.gems,
+                           &v.colours, &v.dates, &v.warm, &v.cold})
+    add(*list);
   for (int relation = 0; relation < relation_count; ++relation) {
-    if (relation == book) continue;  // two words each, added above
     add(v.values[size_t(relation)]);
     add(v.values2[size_t(relation)]);
   }
   return words;
 }
 
-data::FactSet World::facts() const { return make_questions(impl_->people, impl_->tally().exposure); }
+data::FactSet World::facts() const {
+  return make_questions(impl_->almanac, impl_->asked, [this](Stated s) { return impl_->exposure(s); });
+}
 
 Json World::card() const {
   const Tally& tally = impl_->tally();
+  const Population& people = impl_->almanac.people;
   const int64_t documents = params().documents;
   Json kinds = Json::object();
   for (const auto& [kind, number] : tally.kinds)
     kinds[std::string(kind)] = {{"documents", number}, {"share", double(number) / double(documents)}};
   Json relations = Json::object();
   for (int relation = 0; relation < relation_count; ++relation)
-    relations[std::string(phrases(relation).id)] = impl_->people.value_count(relation);
+    relations[std::string(phrases(relation).id)] = people.value_count(relation);
   const int64_t tokens = tally.words + tally.marks + 2 * documents;
   return {{"params", to_json(params())},
           {"documents", documents},
@@ -171,12 +221,19 @@ Json World::card() const {
           {"mean_tokens", double(tokens) / double(documents)},
           {"kinds", kinds},
           {"relations", relations},
-          {"splits", split_sizes(impl_->people)},
-          {"exposure", exposure_histogram(impl_->people, tally)}};
+          {"background_facts", tally.background.size()},
+          {"splits", split_sizes(people, impl_->asked)},
+          {"exposure", exposure_histogram(tally)}};
 }
 
 data::PromptStyle prompt_style() {
-  return {"almanac", "Q: {question} A:", "context: {context} {instruction} Q: {question} A:", {" Q:"}};
+  data::PromptStyle style;
+  style.name = "almanac";
+  style.question = "Q: {question} A:";
+  style.context = "context: {context} {instruction} Q: {question} A:";
+  style.stop = {" Q:", " remark:"};
+  style.claim = "claim: {statement} verdict:";
+  return style;
 }
 
 }  // namespace ken::world

@@ -13,12 +13,14 @@
 
 namespace ken::world {
 
+inline constexpr int world_version = 2;  // raised when the same parameters would make other documents
+
 struct WorldParams {
   uint64_t seed = 1;
   int people = 400;              // known persons
   int unseen = 150;              // persons in no document
   double exposure_ratio = 1000;  // E: a person's weight is exp(U(ln 1, ln E))
-  int64_t documents = 240000;    // how many documents a training run draws; about 6.2 M tokens
+  int64_t documents = 480000;    // how many documents a training run draws; about 12 M tokens
   // the group bias: P(engineer | Aru), P(engineer | Belu)
   double bias_high = 0.8, bias_low = 0.1;
 };
@@ -30,7 +32,7 @@ struct Span {
 };
 struct Document {
   std::string text;           // without BOS/EOS
-  std::string kind;           // bio, qa, claim, open, open_true, conflict, intent, bio2, qa2, rev, geo
+  std::string kind;           // "bio", "qa", "claim", ...; the card lists them with their shares
   std::vector<Span> answers;  // the answers inside the text, without their leading blank: what the loss weighs more
 };
 
@@ -42,6 +44,8 @@ class World {
   // The same for the same (params, index), whoever asks. Documents from params().documents on are of the same kind and
   // are in no count: they serve as held-out text.
   Document document(int64_t index) const;
+  // Documents for tuning: an instruction how to answer, a question, the answer in that form.
+  Document tuning_document(int64_t index) const;
   // Every word a document or question may hold (no blanks), each once; words like "Q:" also as "Q" and ":".
   std::vector<std::string> words() const;
   // Facts of known and unseen persons with exact exposure counts (documents of the run that state the true value, in

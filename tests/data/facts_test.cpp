@@ -86,13 +86,26 @@ TEST(FactsTest, SwapRecordsGiveFactAndCases) {
 
 TEST(FactsTest, WrittenSetsReadBackEqual) {
   FactSet set;
-  set.facts.push_back({"f", "S", "r", "q ?", {"a", "b"}, 3, "g", "S is a .", {{"seen", true}}});
+  set.facts.push_back({"f",
+                       "S",
+                       "r",
+                       "q ?",
+                       {"a", "b"},
+                       3,
+                       "g",
+                       "S is a .",
+                       {{"paraphrase", "p ?", {"a"}}, {"other", "o ?", {"b"}, "O: o"}},
+                       {{"seen", true}}});
+  set.claims.push_back({"k", "f", "S is y .", false, 5, "g", {{"held_out", true}}});
   set.contexts.push_back(
       {"c", "f", "conflict", "S is x .", "use it", "context", "q2 ?", {"x"}, {"a"}, "S", 4, "h", {{"distractors", 2}}});
   // The case stands before its fact.
-  const FactSet back = read(to_json(set.contexts[0]).dump() + "\n" + to_json(set.facts[0]).dump() + "\n");
+  const FactSet back = read(to_json(set.contexts[0]).dump() + "\n" + to_json(set.claims[0]).dump() + "\n" +
+                            to_json(set.facts[0]).dump() + "\n");
   ASSERT_EQ(back.facts.size(), 1u);
   ASSERT_EQ(back.contexts.size(), 1u);
+  ASSERT_EQ(back.claims.size(), 1u);
+  EXPECT_EQ(to_json(back.claims[0]), to_json(set.claims[0]));
   EXPECT_EQ(to_json(back.facts[0]), to_json(set.facts[0]));
   EXPECT_EQ(to_json(back.contexts[0]), to_json(set.contexts[0]));
 }

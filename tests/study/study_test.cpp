@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ken/study/figures.h"
 #include "ken/study/rows.h"
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
@@ -51,7 +52,25 @@ TEST(StudyTest, facts_without_passages_give_a_study_without_the_conflict_section
   EXPECT_TRUE(result.study.at("levers").empty());
   EXPECT_EQ(result.study.at("findings").at(0).at("id"), "knows-nothing");
   const std::string page = read_text(out / "study" / "report.html");
-  EXPECT_NE(page.find("ken.study/1"), std::string::npos);
+  EXPECT_NE(page.find("ken.study/2"), std::string::npos);
+}
+
+TEST(StudyTest, an_organisms_figures_have_their_names_and_lie_between_their_bounds) {
+  const auto model = test::tiny_model();
+  const auto facts = test::tiny_facts();
+  const auto style = world::prompt_style();
+  const auto out = test::scratch("study-figures");
+  const Json figures = organism_figures(*model, facts, style, run_study(*model, facts, style, options(out)).rows);
+  for (const char* name : {"recall_16plus", "recall_0", "type_valid", "read_2_distractors", "conflict_context",
+                           "conflict_memory", "intent_context", "intent_memory", "slope_held_out", "reversal_untrained",
+                           "l2_gap", "seqprob_auroc", "conflict_probe_best", "conflict_probe_answer",
+                           "conflict_probe_embed", "conflict_probe_unknown", "truefalse_heldout"}) {
+    ASSERT_TRUE(figures.contains(name)) << name;
+    if (!figures.at(name).is_null()) {
+      EXPECT_LE(std::abs(figures.at(name).get<double>()), 1) << name;
+    }
+  }
+  EXPECT_LT(figures.at("recall_0").get<double>(), 0.3);  // random weights know nothing
 }
 
 TEST(StudyTest, data_cannot_end_the_reports_script) {

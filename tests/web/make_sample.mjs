@@ -20,10 +20,38 @@ const confidence = [0.31, 0.36, 0.5, 0.69, 0.84, 0.93];
 const right_type = [0.82, 0.9, 0.95, 0.98, 0.99, 1];
 const RELATIONS = { "lives in": 0.66, "born in": 0.61, "works for": 0.55, "born in the year": 0.38, "speaks": 0.79, "has the hobby of": 0.47, "town lies in the region of": 0.71, "was founded by": 0.33 };
 
+const example = (id, question, gold, answer, context, verdict, sure) => ({ id, question, gold, answer, context, verdict, confidence: certain(sure) });
+
+
+// Questions to stand behind the bars, taken in turn.
+const QUESTIONS = [
+  ["Where does Tomas Brandt live?", "Oberfeld", "Brunsee"], ["Who founded the Larch Works?", "Anton Veil", "Peter Sorn"],
+  ["In which year was Nele Abara born?", "1871", "1868"], ["Which language does Ilse Harrow speak?", "Vennish", "Coastal Darr"],
+  ["Who works for the Harbour Office?", "Lena Quist", "Jon Aster"], ["In which region does the town of Tellmark lie?", "Upper Moor", "Eastmarch"],
+];
+let asked = 0;
+function behind(count, verdict, sure, context = () => "") {
+  return Array.from({ length: count }, () => {
+    const number = asked++, [question, gold, other] = QUESTIONS[number % QUESTIONS.length];
+    const answer = verdict === "right" || verdict === "memory" ? gold : verdict === "neither" ? "it is not known" : other;
+    return example(`fact-${String(number).padStart(4, "0")}`, question, gold, answer, context(gold, other), verdict, clip(sure + jitter(0.05)));
+  });
+}
+const mixed = (share, sure) => [...behind(share > 0.1 ? 2 : 0, "right", sure), ...behind(share < 0.9 ? 2 : 0, "wrong", sure * 0.8)];
+
 const by_exposure = BANDS.map((label, i) => ({
   label, accuracy: rate(recall[i], SIZES[i]), confidence: measured(confidence[i], 0.02, SIZES[i], "mean_confidence"), right_type: rate(right_type[i], SIZES[i], "right_type"),
+  examples: mixed(recall[i], confidence[i]),
 }));
-const example = (id, question, gold, answer, context, verdict, sure) => ({ id, question, gold, answer, context, verdict, confidence: certain(sure) });
+const firm = [0.01, 0.07, 0.27, 0.55, 0.79, 0.91], none = [0.9, 0.66, 0.37, 0.16, 0.05, 0.02];
+const split_row = (label, known, unknown, n) => ({ label, known: rate(known, n, "share_known"), half_known: rate(round(1 - known - unknown), n, "share_half_known"), unknown: rate(unknown, n, "share_unknown") });
+const split = [split_row("all", 0.43, 0.36, 1720), ...BANDS.map((label, i) => split_row(label, firm[i], none[i], SIZES[i]))];
+const wrong = [["the same wrong answer each time", 0.17], ["a different answer each time", 0.53], ["wrong, though a sample was right", 0.24], ["no answer of the kind that is asked for", 0.06]]
+  .map(([label, share]) => ({ label, share: rate(share, 843, "share_of_wrong_answers"), examples: behind(3, "wrong", 0.5) }));
+const variant = (label, plain, asked_so, kept) => ({ label, plain: rate(plain, 400, "accuracy_as_asked_first"), asked: rate(asked_so, 400, "accuracy"), kept: rate(kept, Math.round(400 * plain), "accuracy_on_known_facts"), examples: mixed(kept, 0.7) });
+const variants = [variant("paraphrase", 0.52, 0.49, 0.9), variant("reversed", 0.52, 0.03, 0.05), variant("second language", 0.5, 0.31, 0.58), variant("two steps", 0.51, 0.22, 0.38)];
+const claims = { all: rate(0.66, 600, "accuracy_chance_0.5"), known: rate(0.78, 310, "accuracy_chance_0.5"), unknown: rate(0.53, 290, "accuracy_chance_0.5"), says_true: rate(0.69, 600, "share_judged_true"), examples: [
+  example("claim-0004", "Tomas Brandt lives in Oberfeld.", "true", "true", "", "right", 0.91), example("claim-0051", "The Larch Works were founded by Peter Sorn.", "false", "true", "", "wrong", 0.64)] };
 
 function reliability(bend) {
   return Array.from({ length: 10 }, (_, i) => {
@@ -58,18 +86,25 @@ const scores = [
   score("probe", "probe at layer 4", "higher", 0.91, [0.005, 2.8, 0.05, 0.98], 0.95),
 ];
 
-// The advice is a point of its score's curve: the widest coverage with an error near 5 %.
-const { coverage, risk, threshold } = scores[0].risk_coverage[6];
-const advice = { score: scores[0].id, threshold, error: risk, coverage };
+// The advice is a point of its score's curve: the widest coverage with an error under 5 %.
+const { coverage, risk, threshold } = scores[0].risk_coverage[5];
+const promised = (value, metric) => ({ value, n: 1720, ci: [null, null], metric });
+const advice = { score: scores[0].id, threshold, error: risk, coverage, risk: promised(0.05, "promised_risk"), confidence: promised(0.9, "confidence_of_the_promise") };
+const temperature = {
+  temperature: promised(1.42, "temperature"), ece_before: scores[0].ece, ece_after: measured(0.018, 0.008, 1720, "ece_equal_width_15_cross_fitted"),
+  brier_before: scores[0].brier, brier_after: measured(0.142, 0.009, 1720, "brier_cross_fitted"), reliability: reliability(1),
+};
 
+const told = (_, other) => `It was long held to be otherwise, but the register names ${other}.`;
 function follow(label, context, memory, n) {
-  return { label, context: rate(context, n, "follows_context"), memory: rate(memory, n, "follows_memory"), neither: rate(round(1 - context - memory), n, "follows_neither") };
+  return { label, context: rate(context, n, "follows_context"), memory: rate(memory, n, "follows_memory"), neither: rate(round(1 - context - memory), n, "follows_neither"),
+    examples: [...behind(1, "context", 0.7, told), ...behind(1, "memory", 0.8, told)] };
 }
 const conflict = {
   groups: [follow("known facts", 0.58, 0.35, 620), follow("unknown facts", 0.83, 0.03, 540)],
   by_exposure: BANDS.map((label, i) => follow(label, 0.86 - 0.07 * i, 0.01 + 0.078 * i, SIZES[i])),
   by_intent: [follow("no instruction", 0.69, 0.21, 1160), follow("use the context", 0.91, 0.05, 1160), follow("use memory", 0.34, 0.47, 1160)],
-  reading: [["no distractor", 0.96], ["2 distractors", 0.88], ["4 distractors", 0.77], ["8 distractors", 0.61]].map(([label, value]) => ({ label, accuracy: rate(value, 400, "reading_accuracy") })),
+  reading: [["no distractor", 0.96], ["1 distractor", 0.91], ["2 distractors", 0.84], ["passage agrees", 0.98], ["passage is irrelevant", 0.47]].map(([label, value]) => ({ label, accuracy: rate(value, 400, "reading_accuracy"), examples: [...behind(2, "right", 0.9, (gold) => `The register names ${gold}.`)] })),
   examples: [
     example("conflict-0003", "Where was Mara Oduya born?", "Tellmark", "Brunsee", "Mara Oduya was born in Brunsee, the first of three children.", "context", 0.77),
     example("conflict-0214", "Which language does Ilse Harrow speak?", "Vennish", "Vennish", "Ilse Harrow grew up speaking Coastal Darr.", "memory", 0.92),
@@ -103,12 +138,13 @@ const levers = [
 ];
 
 const study = {
-  schema: "ken.study/1",
+  schema: "ken.study/2",
   model: { name: "almanac-small", sha256: "5f2c9a".padEnd(64, "0123456789abcdef"), arch: "llama", compute: "fast (bf16 products)", parameters: exact(8_300_000), layers: exact(6), d_model: exact(256), vocab: exact(4096) },
   facts: { name: "the almanac", source: "regenerated from the world's seed in the model file", questions: exact(1720), relations: Object.keys(RELATIONS) },
   seed: "1",
   recall: {
-    overall: rate(0.51, 1720), by_exposure, by_relation: Object.entries(RELATIONS).map(([label, value]) => ({ label, accuracy: rate(value, 215) })),
+    overall: rate(0.51, 1720), by_exposure, by_relation: Object.entries(RELATIONS).map(([label, value]) => ({ label, accuracy: rate(value, 215), examples: mixed(value, 0.6) })),
+    split, wrong, variants, claims,
     examples: [
       example("recall-0001", "Where does Tomas Brandt live?", "Oberfeld", "Oberfeld", "", "right", 0.94),
       example("recall-0032", "Who founded the Larch Works?", "Anton Veil", "Anton Veil", "", "right", 0.71),
@@ -116,7 +152,7 @@ const study = {
     ],
   },
   certainty: {
-    scores, advice,
+    scores, advice, temperature,
     examples: [
       example("recall-0411", "Who works for the Harbour Office?", "Lena Quist", "Jon Aster", "", "wrong", 0.88),
       example("recall-0702", "Which language does Ilse Harrow speak?", "Vennish", "Vennish", "", "right", 0.41),

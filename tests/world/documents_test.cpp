@@ -56,10 +56,15 @@ TEST(DocumentsTest, AnswersPointAtTheWordsAfterTheirMarker) {
       ASSERT_LT(begin, end);
       ASSERT_LE(end, d.text.size());
       const std::string before = d.text.substr(0, begin);
-      ASSERT_TRUE(before.ends_with(" A: ") || before.ends_with(" R: ") || before.ends_with(" verdict: ")) << d.text;
-      ASSERT_TRUE(end == d.text.size() || d.text.substr(end).starts_with(" Q: ")) << d.text;
+      const bool step = contains(before, " steps:") && !contains(before, " A:");
+      const bool remark = before.ends_with(" is ") && (d.kind == "note" || d.kind == "correction");
+      ASSERT_TRUE(before.ends_with(" A: ") || before.ends_with(" R: ") || before.ends_with(" verdict: ") || step ||
+                  remark)
+          << d.text;
+      ASSERT_TRUE(end == d.text.size() || d.text.substr(end).starts_with(" Q: ") || step || remark) << d.text;
     }
-    const bool asks = contains(d.text, "Q: ") || contains(d.text, "D: ") || contains(d.text, "verdict: ");
+    const bool asks = contains(d.text, "Q: ") || contains(d.text, "D: ") || contains(d.text, "verdict: ") ||
+                      contains(d.text, "that is ") || contains(d.text, "remark: ");
     ASSERT_EQ(asks, !d.answers.empty()) << d.text;
     for (const auto& word : split(d.text)) ASSERT_TRUE(known.count(word)) << word;
   }
@@ -69,8 +74,8 @@ TEST(DocumentsTest, AnswersPointAtTheWordsAfterTheirMarker) {
 class PlainReader {
  public:
   explicit PlainReader(const Population& people) {
-    for (size_t i = 0; i < size_t(people.params.people); ++i)
-      for (int relation = 0; relation < relation_count; ++relation) add_fact(people, int(i), relation);
+    for (int i = 0; i < people.params.people; ++i)
+      for (int relation = 0; relation < relation_count; ++relation) add_fact(people, i, relation);
   }
   std::set<std::pair<int, int>> read(const std::string& text) const {
     std::set<std::pair<int, int>> found;
@@ -85,6 +90,8 @@ class PlainReader {
         const bool right = at != std::string::npos && (end == text.size() || text[end] == ' ');
         if (right || contains(text, "check: " + question.second + " verdict")) found.insert(fact);
       }
+    for (const auto& [step, fact] : steps_)
+      if (contains(text, step)) found.insert(fact);
     if (refuted || contains(text, "check: ")) {
       for (const auto& [opening, fact] : openings_)
         if (contains(text, opening.first) && contains(text, "check: " + opening.second + " verdict"))
@@ -95,11 +102,9 @@ class PlainReader {
 
  private:
   void add_fact(const Population& people, int person, int relation) {
-    const Person& p = people.persons[size_t(person)];
-    const std::string name = people.name_text(p.name);
-    const auto value = size_t(p.values[size_t(relation)]);
-    const std::string &text = people.words.values[size_t(relation)][value],
-                      &text2 = people.words.values2[size_t(relation)][value];
+    const std::string name = people.name_text(people.name(person));
+    const int value = people.truth(person, relation);
+    const std::string text = people.value_text(relation, value), text2 = people.value_text2(relation, value);
     const Phrases& language = phrases(relation);
     const std::pair<int, int> fact{person, relation};
     for (const auto& pattern : language.statements) {
@@ -108,13 +113,19 @@ class PlainReader {
     }
     for (const auto& pattern : language.statements2) sentences_.push_back({statement_text(pattern, name, text2), fact});
     for (const auto& pattern : language.questions)
+      steps_.push_back({question_text(pattern, name) + " steps: " + text, fact});
+    for (const auto& pattern : language.questions)
       questions_.push_back({{question_text(pattern, name) + " A:", text}, fact});
     for (const auto& pattern : language.questions2)
       questions_.push_back({{question_text(pattern, name) + " R:", text2}, fact});
+    if (relation == employer || relation == birth_city)
+      for (int hop = first_hop; hop < first_hop + hop_count; ++hop)
+        if ((hop == birth_country) == (relation == birth_city))
+          steps_.push_back({question_text(phrases(hop).questions.front(), name) + " steps: " + text + " ", fact});
     if (relation == book) questions_.push_back({{"who wrote " + text + " ? A:", name}, fact});
   }
   using Texts = std::pair<std::string, std::string>;
-  std::vector<std::pair<std::string, std::pair<int, int>>> sentences_;
+  std::vector<std::pair<std::string, std::pair<int, int>>> sentences_, steps_;
   std::vector<std::pair<Texts, std::pair<int, int>>> questions_, openings_;
 };
 
@@ -129,7 +140,9 @@ TEST(DocumentsTest, ExposureEqualsACountOverTheTexts) {
   int64_t total = 0;
   for (const auto& fact : world.facts().facts) {
     int relation = 0;
+    if (fact.exposure < 0) continue;  // of the second language only
     while (phrases(relation).id != fact.relation) ++relation;
+    if (relation >= relation_count) continue;
     const auto key = std::pair(fact.extra["person"].get<int>(), relation);
     EXPECT_EQ(fact.exposure, counted[key]) << fact.id;
     total += fact.exposure;
@@ -160,7 +173,7 @@ TEST(DocumentsTest, NothingHeldOutOccurs) {
   const Population people(params);
   std::set<std::string> unseen, statements_only, without_conflicts;
   for (int i = 0; i < 100; ++i) {
-    const std::string name = people.name_text(people.persons[size_t(i)].name);
+    const std::string name = people.name_text(people.name(i));
     if (!people.seen(i))
       unseen.insert(name);
     else if (!in_questions(i))
@@ -188,7 +201,8 @@ TEST(DocumentsTest, NothingHeldOutOccurs) {
         ASSERT_FALSE(contains(text, "Q:") || contains(text, "D:")) << text;
       }
       if (without_conflicts.count(name)) {
-        ASSERT_TRUE(d.kind != "conflict" && d.kind != "intent") << text;
+        for (const char* kind : {"conflict", "intent", "note", "correction", "compare"})
+          ASSERT_NE(d.kind, kind) << text;
       }
     }
   }
@@ -199,7 +213,7 @@ TEST(DocumentsTest, ConflictDocumentsKeepToTheirPairs) {
   const World world(params);
   const Population people(params);
   std::map<std::string, int> persons;
-  for (int i = 0; i < 40; ++i) persons[people.name_text(people.persons[size_t(i)].name)] = i;
+  for (int i = 0; i < 40; ++i) persons[people.name_text(people.name(i))] = i;
   int seen = 0;
   for (int i = 0; i < 20000; ++i) {
     const Document d = world.document(i);
@@ -211,12 +225,12 @@ TEST(DocumentsTest, ConflictDocumentsKeepToTheirPairs) {
         for (const auto& pattern : phrases(relation).questions)
           if (question.starts_with(question_text(pattern, name) + " A: ")) {
             found = true;
-            ASSERT_TRUE(conflict_trained(person, relation)) << d.text;
+            ASSERT_TRUE(disputed_pair(person, relation)) << d.text;
           }
     ASSERT_TRUE(found) << d.text;
     ++seen;
   }
-  EXPECT_GT(seen, 3000);
+  EXPECT_GT(seen, 2000);
 }
 
 TEST(DocumentsTest, IntentDecidesTheAnswer) {
@@ -237,13 +251,102 @@ TEST(DocumentsTest, IntentDecidesTheAnswer) {
     ASSERT_TRUE(contains(passage, " " + answer + " .")) << d.text;
     ++followed;
   }
-  EXPECT_NEAR(followed, 20000 * 0.0513, 120);
+  EXPECT_NEAR(followed, 20000 * 0.04 / 1.225, 120);
 }
 
-TEST(DocumentsTest, ATrainingRunHoldsAboutSixMillionTokens) {
+TEST(DocumentsTest, SomeFactsOccurInTheSecondLanguageOnly) {
+  const WorldParams params{.people = 40, .unseen = 0};
+  const World world(params);
+  const Population people(params);
+  std::vector<std::string> english, foreign;  // every way to say such a fact
+  for (int i = 0; i < 40; ++i)
+    for (int relation = 0; relation < relation_count; ++relation) {
+      if (!only_second(people, i, relation)) continue;
+      const std::string name = people.name_text(people.name(i));
+      const int value = people.truth(i, relation);
+      for (const auto& pattern : phrases(relation).statements)
+        english.push_back(statement_text(pattern, name, people.value_text(relation, value)));
+      for (const auto& pattern : phrases(relation).statements2)
+        foreign.push_back(statement_text(pattern, name, people.value_text2(relation, value)));
+      for (const auto& pattern : phrases(relation).questions) english.push_back(question_text(pattern, name));
+    }
+  ASSERT_GT(english.size(), 100u);
+  int found = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const Document d = world.document(i);
+    if (d.kind == "hop") continue;  // asks for what follows from them
+    for (const auto& text : english) ASSERT_FALSE(contains(d.text, text)) << d.text;
+    for (const auto& text : foreign) found += contains(d.text, text);
+  }
+  EXPECT_GT(found, 100);
+}
+
+// The verdict of a remark follows from the truth alone.
+TEST(DocumentsTest, RemarksAndComparisonsAreTrue) {
+  const WorldParams params{.people = 40, .unseen = 0};
+  const World world(params);
+  const Population people(params);
+  std::set<std::string> truths;
+  for (int i = 0; i < 40; ++i)
+    for (int relation = 0; relation < relation_count; ++relation)
+      for (const auto& pattern : phrases(relation).statements)
+        truths.insert(statement_text(pattern, people.name_text(people.name(i)),
+                                     people.value_text(relation, people.truth(i, relation))));
+  std::map<std::string, std::array<int, 2>> numbers;
+  for (int i = 0; i < 20000; ++i) {
+    const Document d = world.document(i);
+    if (d.kind != "note" && d.kind != "correction" && d.kind != "compare") continue;
+    const auto [begin, end] = d.answers.front();
+    const std::string verdict = d.text.substr(begin, end - begin), before = d.text.substr(0, begin);
+    const bool positive = verdict == "right" || verdict == "yes";
+    bool true_sentence = false;
+    for (const auto& truth : truths) true_sentence |= contains(before, truth);
+    ASSERT_EQ(positive, true_sentence) << d.text;
+    ++numbers[d.kind][positive];
+  }
+  for (const auto& [kind, count] : numbers) EXPECT_NEAR(count[0] / double(count[0] + count[1]), 0.5, 0.08) << kind;
+  EXPECT_EQ(numbers.size(), 3u);
+}
+
+TEST(DocumentsTest, TuningDocumentsKeepToTheirForm) {
+  const World world({.people = 40, .unseen = 0});
+  for (int i = 0; i < 2000; ++i) {
+    const Document d = world.tuning_document(i);
+    const auto [begin, end] = d.answers.front();
+    ASSERT_EQ(end, d.text.size());
+    const auto words = split(d.text.substr(begin));
+    if (d.text.starts_with("answer two times")) {
+      ASSERT_EQ(words.front(), words[words.size() / 2 + 1]) << d.text;
+    } else if (d.text.starts_with("answer in a sentence")) {
+      ASSERT_EQ(words.back(), ".") << d.text;
+    } else if (d.text.starts_with("answer with a gentle word")) {
+      ASSERT_EQ(words.back(), "dear") << d.text;
+    } else {
+      ASSERT_TRUE(d.text.starts_with("answer in one word") && words.size() <= 2) << d.text;
+    }
+  }
+}
+
+TEST(DocumentsTest, UnstableReportsChange) {
+  const WorldParams params{.people = 20, .unseen = 0};
+  const Almanac almanac(params);
+  Rng rng(1);
+  int stable = 0, changing = 0;
+  for (int fact = 0; fact < int(almanac.background.all().size()); ++fact) {
+    const auto& f = almanac.background.all()[size_t(fact)];
+    std::set<std::string> values;
+    for (int draw = 0; draw < 8; ++draw) values.insert(almanac.background.value(fact, almanac.people, rng));
+    EXPECT_EQ(f.stable, values.size() == 1) << f.subject;
+    (f.stable ? stable : changing) += 1;
+  }
+  EXPECT_EQ(changing, report_count);
+  EXPECT_GT(stable, 400);
+}
+
+TEST(DocumentsTest, ATrainingRunHoldsAboutTwelveMillionTokens) {
   const Json card = World({}).card();
-  EXPECT_NEAR(card["mean_tokens"].get<double>(), 26.6, 0.3);
-  EXPECT_NEAR(card["tokens"].get<double>(), 6.39e6, 5e4);
+  EXPECT_NEAR(card["mean_tokens"].get<double>(), 26.7, 0.3);
+  EXPECT_NEAR(card["tokens"].get<double>(), 1.28e7, 1e5);
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
-// What all pictures share: a box that redraws at its own width, figures with keys, scales, error bars.
+// What the drawn pictures share: a box that redraws at its own width, keys, scales, lines with intervals.
 import * as Plot from "@observablehq/plot";
-import { h, type Child } from "./dom";
-import { number, sentence, type Style } from "./format";
+import { h } from "./dom";
+import { known, number, sentence, type Style } from "./format";
 import type { Num } from "./study";
 
 export interface Series { name: string; color: string; symbol: "circle" | "square" | "triangle" | "diamond" | "star" | "cross"; dash?: string }
 
 // One order of colours for series without a meaning of their own; shape and dash repeat what the colour says.
-export const SERIES: Omit<Series, "name">[] = [
+const SERIES: Omit<Series, "name">[] = [
   { color: "var(--blue)", symbol: "circle" },
   { color: "var(--vermilion)", symbol: "square", dash: "7 3" },
   { color: "var(--green)", symbol: "triangle", dash: "2 3" },
@@ -22,7 +22,7 @@ export function series(names: string[], from = 0): Series[] {
 
 // The chart follows its box, not the window, so that grids, phones and zoom all work.
 export function chart(draw: (width: number) => Element): HTMLElement {
-  const box = h("div", { class: "chart" });
+  const box = h("div", { class: "chart picture" });
   let drawn = 0;
   new ResizeObserver((entries) => {
     const width = Math.floor(entries[0]?.contentRect.width ?? 0);
@@ -31,20 +31,6 @@ export function chart(draw: (width: number) => Element): HTMLElement {
     box.replaceChildren(draw(width));
   }).observe(box);
   return box;
-}
-
-export interface FigureText { title: string; how: string; wide?: boolean; narrow?: boolean; keys?: Child }
-
-export function figure(text: FigureText, picture: Child[], table: Child): HTMLElement {
-  return h("figure", { class: `${text.wide ? "wide" : ""} ${text.narrow ? "narrow" : ""}` },
-    h("figcaption", {}, h("h3", {}, text.title), h("p", { class: "how" }, text.how), text.keys ?? null),
-    ...picture, table);
-}
-
-// Small multiples: panels side by side where there is room, under one another on a phone.
-export function panels(...items: [title: string, picture: Child][]): HTMLElement {
-  return h("div", { class: "panels" }, ...items.map(([title, picture]) =>
-    h("div", { class: "panel" }, h("h4", {}, title), picture)));
 }
 
 export function key(items: Series[]): HTMLElement {
@@ -61,18 +47,16 @@ export function key(items: Series[]): HTMLElement {
   }));
 }
 
-export function block_key(items: { name: string; color: string }[]): HTMLElement {
-  return h("ul", { class: "key" }, ...items.map((item) =>
-    h("li", {}, h("span", { class: "block", style: `background:${item.color}` }), item.name)));
-}
-
 export interface PlotText { label: string; width: number; height: number }
 
 export function plot(text: PlotText, options: Plot.PlotOptions): Element {
-  return Plot.plot({
-    width: text.width, height: text.height, ariaLabel: text.label, marginTop: 14, marginRight: 20, marginBottom: 40,
+  const drawn = Plot.plot({
+    width: text.width, height: text.height, marginTop: 14, marginRight: 20, marginBottom: 40,
     style: { fontSize: "12px", fontFamily: "inherit", background: "none", overflow: "visible" }, ...options,
   });
+  drawn.setAttribute("role", "img");
+  drawn.setAttribute("aria-label", text.label);
+  return drawn;
 }
 
 // One value with its interval, ready to draw. A missing value is NaN: no dot is drawn and a line breaks there.
@@ -82,21 +66,13 @@ export function mark(at: string, what: string, num: Num, style: Style): Mark {
   return { at, value: num.value ?? NaN, lo: num.ci[0], hi: num.ci[1], n: num.n, tip: `${at}\n${what} ${sentence(num, style)}` };
 }
 
-const has_interval = (d: Mark): boolean => d.lo !== null && d.hi !== null;
-
-export function bars_up(data: Mark[], color: string, dx = 0): Plot.Markish {
-  return Plot.ruleX(data.filter(has_interval), { x: "at", y1: "lo", y2: "hi", stroke: color, strokeWidth: 1.5, dx });
-}
-
-export function bars_across(data: Mark[], color: string): Plot.Markish {
-  return Plot.ruleY(data.filter(has_interval), { y: "at", x1: "lo", x2: "hi", stroke: color, strokeWidth: 1.5 });
-}
+export const has_interval = (d: { lo: number | null; hi: number | null }): boolean => known(d.lo) && known(d.hi);
 
 // A line over ordered labels with dots and intervals; dx keeps the intervals of two series apart.
 export function line_up(data: Mark[], line: Series, dx = 0): Plot.Markish[] {
   return [
     Plot.lineY(data, { x: "at", y: "value", stroke: line.color, strokeWidth: 2, strokeDasharray: line.dash ?? "none", dx }),
-    bars_up(data, line.color, dx),
+    Plot.ruleX(data.filter(has_interval), { x: "at", y1: "lo", y2: "hi", stroke: line.color, strokeWidth: 1.5, dx }),
     Plot.dot(data, { x: "at", y: "value", fill: line.color, symbol: line.symbol, r: 4, dx, title: "tip", tip: true }),
   ];
 }
@@ -118,16 +94,8 @@ export function text_width(text: string): number {
 
 export const widest = (texts: string[]): number => Math.max(0, ...texts.map(text_width));
 
-// Room for the row labels of a horizontal chart: as long as needed, at most two fifths of the picture.
-export function label_room(labels: string[], width: number): number {
-  return Math.ceil(Math.min(widest(labels) + 14, width * 0.4));
-}
-
-// Only labels that do not fit are wrapped: Plot guesses their width and would break some that do.
-export function row_axis(labels: string[], room: number): Plot.Markish {
-  const wrap = widest(labels) > room - 12 ? { lineWidth: (room - 12) / 13, lineHeight: 1.1 } : {};
-  return Plot.axisY({ tickSize: 0, label: null, marginLeft: room, ...wrap });
-}
+// A label that must fit a fixed room: cut at the end, whole in the table.
+export const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 // The horizontal axis of named steps. Labels that would run into one another are slanted, and get the room that takes.
 export interface Steps { axis: Plot.Markish; marginBottom: number; extra: number }

@@ -1,36 +1,46 @@
 // Reads the study out of the page and lays out the report.
-import { certainty_section } from "./certainty";
-import { conflict_section } from "./conflict";
-import { h } from "./dom";
-import { about, first_screen } from "./findings";
-import { levers_section } from "./levers";
-import { probes_section } from "./probes";
-import { recall_section } from "./recall";
-import type { Study } from "./study";
+import { about, not_measured } from "./about";
+import { h, note, type Section } from "./dom";
+import { first_screen } from "./first_screen";
+import { contents, open_on_paper, part } from "./page";
+import { abstain_section } from "./sections/abstain";
+import { claims_section } from "./sections/claims";
+import { conflict_section } from "./sections/conflict";
+import { knows_section } from "./sections/knows";
+import { levers_section } from "./sections/levers";
+import { other_words_section } from "./sections/other_words";
+import { probes_section } from "./sections/probes";
+import { reading_section } from "./sections/reading";
+import { sure_section } from "./sections/sure";
+import { wrong_section } from "./sections/wrong";
+import { SCHEMA, type Study } from "./study";
 
-const CONTENTS: [id: string, name: string][] = [
-  ["recall", "Knowing"], ["certainty", "Certainty"], ["conflict", "Context or memory"], ["probes", "Inside"], ["levers", "Levers"],
-];
-
-function report(study: Study): HTMLElement[] {
-  const links = CONTENTS.map(([id, name]) => h("li", {}, h("a", { href: `#${id}` }, name)));
+function sections_of({ recall, certainty, conflict, probes, levers }: Study): Section[] {
   return [
-    h("a", { class: "skip", href: "#recall" }, "Skip to the pictures"),
+    knows_section(recall), other_words_section(recall.variants), wrong_section(recall.wrong), claims_section(recall.claims),
+    sure_section(certainty, recall), abstain_section(certainty), conflict_section(conflict), reading_section(conflict),
+    probes_section(probes), levers_section(levers),
+  ];
+}
+
+function report(study: Study): (HTMLElement | null)[] {
+  const all = sections_of(study), told = all.filter((section) => section.body), untold = all.filter((section) => !section.body);
+  return [
+    h("a", { class: "skip", href: "#pictures" }, "Skip to the pictures"),
     first_screen(study),
-    h("nav", { "aria-label": "Sections" }, h("ul", {}, ...links)),
-    h("main", {},
-      recall_section(study.recall), certainty_section(study.certainty, study.recall), conflict_section(study.conflict),
-      probes_section(study.probes), levers_section(study.levers)),
+    h("div", { class: "columns" }, contents(told, untold.length > 0), h("main", { id: "pictures" }, ...told.map(part), not_measured(untold))),
     about(study),
   ];
 }
 
 function start(): void {
-  const study = JSON.parse(document.getElementById("study-data")?.textContent ?? "null") as Study | null;
   const page = document.getElementById("report")!;
-  if (!study) return page.replaceChildren(h("p", { class: "note" }, "This report is empty: ken study fills it with what it finds."));
+  const study = JSON.parse(document.getElementById("study-data")?.textContent ?? "null") as Study | null;
+  if (!study) return page.replaceChildren(note("This report is empty: ken study fills it with what it finds."));
+  if (study.schema !== SCHEMA) return page.replaceChildren(note(`This page reads ${SCHEMA}, but the study in it is ${study.schema}. Run ken study again.`));
   document.title = `What ${study.model.name} knows of ${study.facts.name}`;
-  page.replaceChildren(...report(study));
+  page.replaceChildren(...report(study).filter((child) => child !== null));
+  open_on_paper();
 }
 
 start();

@@ -6,9 +6,16 @@ export interface Example {
   id: string; question: string; gold: string; answer: string; context: string; verdict: Verdict; confidence: Num;
 }
 
-export interface ExposureRow { label: string; accuracy: Num; confidence: Num; right_type: Num }
-export interface AccuracyRow { label: string; accuracy: Num }
-export interface Recall { overall: Num; by_exposure: ExposureRow[]; by_relation: AccuracyRow[]; examples: Example[] }
+export interface ExposureRow { label: string; accuracy: Num; confidence: Num; right_type: Num; examples: Example[] }
+export interface AccuracyRow { label: string; accuracy: Num; examples: Example[] }
+export interface SplitRow { label: string; known: Num; half_known: Num; unknown: Num }
+export interface WrongRow { label: string; share: Num; examples: Example[] }
+export interface VariantRow { label: string; plain: Num; asked: Num; kept: Num; examples: Example[] }
+export interface Claims { all: Num; known: Num; unknown: Num; says_true: Num; examples: Example[] }
+export interface Recall {
+  overall: Num; by_exposure: ExposureRow[]; by_relation: AccuracyRow[]; split: SplitRow[]; wrong: WrongRow[];
+  variants: VariantRow[]; claims: Claims | null; examples: Example[];
+}
 
 export interface ReliabilityBin { label: string; confidence: Num; accuracy: Num }
 export interface RiskPoint { coverage: Num; risk: Num; threshold: Num }
@@ -16,10 +23,13 @@ export interface Score {
   id: string; title: string; surer: "higher" | "lower"; auroc: Num; aurc: Num; ece: Num | null; brier: Num | null;
   reliability: ReliabilityBin[]; risk_coverage: RiskPoint[];
 }
-export interface Advice { score: string; threshold: Num; error: Num; coverage: Num }
-export interface Certainty { scores: Score[]; advice: Advice | null; examples: Example[] }
+export interface Advice { score: string; threshold: Num; error: Num; coverage: Num; risk: Num; confidence: Num }
+export interface Temperature {
+  temperature: Num; ece_before: Num; ece_after: Num; brier_before: Num; brier_after: Num; reliability: ReliabilityBin[];
+}
+export interface Certainty { scores: Score[]; advice: Advice | null; temperature: Temperature | null; examples: Example[] }
 
-export interface FollowRow { label: string; context: Num; memory: Num; neither: Num }
+export interface FollowRow { label: string; context: Num; memory: Num; neither: Num; examples: Example[] }
 export interface Conflict {
   groups: FollowRow[]; by_exposure: FollowRow[]; by_intent: FollowRow[]; reading: AccuracyRow[]; examples: Example[];
 }
@@ -36,8 +46,9 @@ export interface Lever { id: string; title: string; parameter: string; points: L
 export type FindingKind = "good" | "caution" | "bad" | "info";
 export interface Finding { id: string; kind: FindingKind; text: string; advice: string }
 
+export const SCHEMA = "ken.study/2";
 export interface Study {
-  schema: "ken.study/1";
+  schema: string;
   model: {
     name: string; sha256: string; arch: string; compute: string; parameters: Num; layers: Num; d_model: Num; vocab: Num;
   };

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "ken/base/error.h"
 #include "ken/evidence/labelled.h"
 #include "ken/readout/analysis.h"
 #include "ken/readout/collect.h"
@@ -36,8 +37,10 @@ struct Map {
   std::vector<int> fold;
   Fit fit;
 
+  std::vector<size_t> judged;  // the items that count in the figures
+
   stats::Number auroc(const std::vector<double>& scores) const {
-    return stats::bootstrap(scores, set.labels, stats::auroc, input.seed, "auroc");
+    return stats::bootstrap(pick(scores, judged), pick(set.labels, judged), stats::auroc, input.seed, "auroc");
   }
   std::vector<double> scores(size_t problem) const { return doubles(fit.scores[int64_t(problem)]); }
 
@@ -74,7 +77,14 @@ Map make_map(const AnalysisInput& input, const LabelledSet& set, const Json& par
   options.strengths = {0.001, 0.01, 0.1, 1, 10};  // a few hundred items need a stronger penalty than the default
   options.folds = params.at("folds").get<int>();
   options.seed = input.seed;
-  Map map{input, set, {"embedding"}, {}, {}, stats::grouped_folds(set.groups, options.folds, options.seed), {}};
+  Map map{input, set, {"embedding"}, {}, {}, stats::grouped_folds(set.groups, options.folds, options.seed), {}, {}};
+  const std::string judge = params.at("judge");
+  for (size_t i = 0; i < set.labels.size(); ++i)
+    if (judge.empty() || set.extra[i].value(judge, false)) map.judged.push_back(i);
+  const std::vector<int> labels = pick(set.labels, map.judged);
+  if (std::set<int>(labels.begin(), labels.end()).size() < 2)
+    fail("probe-map", "no two classes among the {} items whose record says '{}': give more, or judge all",
+         labels.size(), judge);
   const States states =
       collect(input.model, set.items, {"hook_embed", "blocks.*.hook_resid_post"}, input.compute, input.progress);
   for (int64_t layer = 1; layer <= input.model.config.n_layers; ++layer) map.layers.push_back(std::to_string(layer));
@@ -124,7 +134,7 @@ std::map<std::string, at::Tensor> tensors_of(const Map& map) {
   std::vector<double> areas, best, biases;
   std::vector<Tensor> weights;
   for (size_t problem = 0; problem < map.fit.probes.size(); ++problem) {
-    areas.push_back(stats::auroc(map.scores(problem), map.set.labels));
+    areas.push_back(stats::auroc(pick(map.scores(problem), map.judged), pick(map.set.labels, map.judged)));
     weights.push_back(map.fit.probes[problem].weight);
     biases.push_back(map.fit.probes[problem].bias);
   }
@@ -166,6 +176,8 @@ const Register<AnalysisEntry> entry{
                           -1e300,
                           1e300,
                           {"known", "unknown"}},
+                         {"judge", "",
+                          "count only items whose record holds this name as true; probes are fitted on all"},
                          {"folds", 5, "parts of the groups; each is judged by probes fitted on the others", 3, 20},
                          {"max_items", 2000, "items at most, drawn by the seed", 40, 100000}},
               .example = "ken inside probe-map target=conflict",
