@@ -25,7 +25,7 @@ help:
 	@echo "make study    build ken and study the built-in model: writes $(STUDY)/report.html"
 	@echo "make build    build the program alone: build/ken"
 	@echo "make test     build everything and run the tests"
-	@echo "make slow     sanitizers, long fuzzing, kill and resume (an hour or more)"
+	@echo "make slow     kills and resumes, repeated studies, sanitizers, claims, long fuzzing, a bare Debian (hours)"
 	@echo "make bench    time the hot paths"
 	@echo "make world    train an organism of models/ anew from its seed: NAME=almanac-tiny (almanac takes half an hour)"
 	@echo "make format   format the C++ sources in place"
@@ -54,11 +54,7 @@ test: $(BUILD)/build.ninja | packages
 
 slow: build
 	@scripts/packages.sh packages-dev.txt
-	scripts/kill_test.sh
-	cmake --preset asan
-	cmake --build build/asan --parallel $(JOBS)
-	ctest --test-dir build/asan --output-on-failure --no-tests=error --label-regex unit
-	scripts/run_fuzzers $(FUZZ_SECONDS)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) scripts/slow
 
 bench: $(BUILD)/build.ninja | packages
 	$(CMAKE_BUILD) --target ken_bench
