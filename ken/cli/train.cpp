@@ -18,15 +18,6 @@ struct Flags {
   bool figures = false;
 };
 
-io::DType dtype_of(const std::string& name) {
-  static const std::map<std::string, io::DType> types{
-      {"f32", io::DType::f32}, {"bf16", io::DType::bf16}, {"f16", io::DType::f16}, {"q8_0", io::DType::q8_0}};
-  const auto found = types.find(name);
-  if (found == types.end())
-    fail_usage("train", "{}", unknown_name("weight type", name, {"f32", "bf16", "f16", "q8_0"}));
-  return found->second;
-}
-
 // The card says what a file cannot say of itself: how it was made, and with --figures what it learned.
 Json card_of(const Flags& flags, const model::Model& model, const train::TrainResult& result) {
   return {{"name", flags.name},
@@ -57,7 +48,7 @@ void run(const Flags& flags) {
   options.compute = nn::compute_from(flags.common.compute);
   options.out = flags.out;
   options.threads = flags.common.threads;
-  const io::DType dtype = dtype_of(flags.dtype);
+  const io::DType dtype = io::weight_type(flags.dtype);
   std::shared_ptr<model::Model> model;
   std::shared_ptr<const train::SampleSource> source;
   if (!flags.documents.empty()) {
@@ -139,7 +130,7 @@ void add(CLI::App& app) {
   app.add_option("--answer-weight", flags->answer_weight, "how much an answer's tokens count")->capture_default_str();
   app.add_option("--checkpoint-every", o.checkpoint_every, "steps")->capture_default_str();
   app.add_flag("--figures", flags->figures, "study the trained organism and write what it learned into its card");
-  app.add_option("--dtype", flags->dtype, "weights of model.gguf: f32, bf16, f16, q8_0")->capture_default_str();
+  app.add_option("--dtype", flags->dtype, "weights of model.gguf: f32, bf16, f16, q8_0, ...")->capture_default_str();
   app.add_option("--seed", o.seed, "of the weights and, with epochs, the order")->capture_default_str();
   add_common(app, flags->common, "fast");
   app.callback([flags] { run(*flags); });

@@ -17,6 +17,14 @@ void read_safetensors(std::span<const std::byte> bytes, TensorFile& file);
 
 inline constexpr size_t longest_tensor_name = 1024;
 
+// One type that is read and written: `block` elements take `bytes` bytes.
+struct TypeSize {
+  std::string_view name;
+  int64_t block = 0;
+  size_t bytes = 0;
+};
+std::optional<TypeSize> find_type(DType dtype);
+
 // A name from a file as it may stand in an error: quoted, at most 80 bytes, control bytes as '?'.
 std::string shown(std::string_view name);
 
@@ -31,6 +39,8 @@ void refuse_overlaps(std::vector<Extent>& extents, std::string_view format, cons
 // The product of a shape without its overflow; no value when a dimension is negative or the product passes 2^63 - 1.
 std::optional<int64_t> checked_elements(std::span<const int64_t> shape);
 
+// The bytes that a shape takes; throws when it cannot be written: a row must be whole blocks.
+size_t bytes_to_write(const TensorShape& tensor, std::string_view format);
 // Throws unless the tensor's shape and dtype agree with its bytes; used before writing.
 void check_to_write(const TensorOut& tensor, std::string_view format);
 

@@ -23,53 +23,29 @@ constexpr size_t longest_written_name = 63;  // ggml refuses longer ones
 
 enum ValueType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, text, array, u64, i64, f64 };
 
-// ggml's tensor types: `block` elements take `bytes` bytes. Those without a dtype are listed but not opened.
-struct TypeRow {
+// ggml's other tensor types: listed by name and size, so that a file is checked whole, but not opened.
+struct ClosedType {
   uint32_t id;
-  std::string_view name;
-  int64_t block;
-  uint64_t bytes;
-  std::optional<DType> dtype = std::nullopt;
+  TypeSize row;
 };
-constexpr std::array types{
-    TypeRow{0, "F32", 1, 4, DType::f32},
-    TypeRow{1, "F16", 1, 2, DType::f16},
-    TypeRow{2, "Q4_0", 32, 18},
-    TypeRow{3, "Q4_1", 32, 20},
-    TypeRow{6, "Q5_0", 32, 22},
-    TypeRow{7, "Q5_1", 32, 24},
-    TypeRow{8, "Q8_0", 32, 34, DType::q8_0},
-    TypeRow{9, "Q8_1", 32, 36},
-    TypeRow{10, "Q2_K", 256, 84},
-    TypeRow{11, "Q3_K", 256, 110},
-    TypeRow{12, "Q4_K", 256, 144},
-    TypeRow{13, "Q5_K", 256, 176},
-    TypeRow{14, "Q6_K", 256, 210},
-    TypeRow{15, "Q8_K", 256, 292},
-    TypeRow{16, "IQ2_XXS", 256, 66},
-    TypeRow{17, "IQ2_XS", 256, 74},
-    TypeRow{18, "IQ3_XXS", 256, 98},
-    TypeRow{19, "IQ1_S", 256, 50},
-    TypeRow{20, "IQ4_NL", 32, 18},
-    TypeRow{21, "IQ3_S", 256, 110},
-    TypeRow{22, "IQ2_S", 256, 82},
-    TypeRow{23, "IQ4_XS", 256, 136},
-    TypeRow{24, "I8", 1, 1, DType::i8},
-    TypeRow{25, "I16", 1, 2, DType::i16},
-    TypeRow{26, "I32", 1, 4, DType::i32},
-    TypeRow{27, "I64", 1, 8, DType::i64},
-    TypeRow{28, "F64", 1, 8, DType::f64},
-    TypeRow{29, "IQ1_M", 256, 56},
-    TypeRow{30, "BF16", 1, 2, DType::bf16},
-    TypeRow{34, "TQ1_0", 256, 54},
-    TypeRow{35, "TQ2_0", 256, 66},
-    TypeRow{39, "MXFP4", 32, 17},
+constexpr std::array closed_types{
+    ClosedType{9, {"Q8_1", 32, 36}},      ClosedType{10, {"Q2_K", 256, 84}},    ClosedType{11, {"Q3_K", 256, 110}},
+    ClosedType{15, {"Q8_K", 256, 292}},   ClosedType{16, {"IQ2_XXS", 256, 66}}, ClosedType{17, {"IQ2_XS", 256, 74}},
+    ClosedType{18, {"IQ3_XXS", 256, 98}}, ClosedType{19, {"IQ1_S", 256, 50}},   ClosedType{20, {"IQ4_NL", 32, 18}},
+    ClosedType{21, {"IQ3_S", 256, 110}},  ClosedType{22, {"IQ2_S", 256, 82}},   ClosedType{23, {"IQ4_XS", 256, 136}},
+    ClosedType{29, {"IQ1_M", 256, 56}},   ClosedType{34, {"TQ1_0", 256, 54}},   ClosedType{35, {"TQ2_0", 256, 66}},
+    ClosedType{39, {"MXFP4", 32, 17}},
 };
 
-const TypeRow* find_type(uint32_t id) {
-  for (const TypeRow& type : types)
-    if (type.id == id) return &type;
-  return nullptr;
+// The types that GGUF has and that are opened.
+std::optional<TypeSize> open_type(uint32_t id) {
+  return id < uint32_t(DType::u8) ? find_type(DType(id)) : std::nullopt;
+}
+
+std::optional<TypeSize> known_type(uint32_t id) {
+  for (const ClosedType& type : closed_types)
+    if (type.id == id) return type.row;
+  return open_type(id);
 }
 
 // Reads forward through the header. `item` is what is being read, for the error of a file that ends too soon.
@@ -261,7 +237,7 @@ std::vector<int64_t> read_shape(Reader& in) {
 }
 
 uint64_t entry_bytes(const Reader& in, const Entry& entry) {
-  const TypeRow* type = find_type(entry.type);
+  const auto type = known_type(entry.type);
   if (!type) return 0;
   const int64_t elements = *checked_elements(entry.shape);
   const int64_t row = entry.shape.empty() ? 1 : entry.shape.back();
@@ -340,8 +316,8 @@ void read_gguf(std::span<const std::byte> bytes, TensorFile& file) {
   const uint64_t data = (in.offset() + alignment - 1) / alignment * alignment;
   check_places(table, data, bytes.size(), file.name);
   for (Entry& entry : table) {
-    const TypeRow* type = find_type(entry.type);
-    if (!type || !type->dtype) {
+    if (!open_type(entry.type)) {
+      const auto type = known_type(entry.type);
       const std::string name = type ? std::string(type->name) : std::to_string(entry.type);
       file.unsupported.push_back(fmt::format("{}: type {}", entry.name, name));
       continue;
@@ -349,7 +325,7 @@ void read_gguf(std::span<const std::byte> bytes, TensorFile& file) {
     // An empty tensor may stand at the end of a file that has no data section.
     const auto span =
         entry.bytes == 0 ? bytes.first(0) : bytes.subspan(size_t(data + entry.offset), size_t(entry.bytes));
-    file.tensors.push_back({std::move(entry.name), *type->dtype, std::move(entry.shape), span});
+    file.tensors.push_back({std::move(entry.name), DType(entry.type), std::move(entry.shape), span});
   }
 }
 
@@ -425,17 +401,15 @@ struct ValueWriter {
   }
 };
 
-uint32_t written_type(const TensorOut& tensor) {
-  for (const TypeRow& type : types)
-    if (type.dtype == tensor.dtype) return type.id;
-  fail("gguf", "tensor {} is {}, which GGUF cannot hold; convert it to I8 or F32", shown(tensor.name),
-       dtype_name(tensor.dtype));
+uint32_t written_type(std::string_view tensor, DType dtype) {
+  if (open_type(uint32_t(dtype))) return uint32_t(dtype);
+  fail("gguf", "tensor {} is {}, which GGUF cannot hold; convert it to I8 or F32", shown(tensor), dtype_name(dtype));
 }
 
-void check_tensors(const std::vector<TensorOut>& tensors) {
+void check_tensors(const std::vector<TensorShape>& tensors) {
   std::set<std::string_view> names;
-  for (const TensorOut& tensor : tensors) {
-    check_to_write(tensor, "gguf");
+  for (const TensorShape& tensor : tensors) {
+    bytes_to_write(tensor, "gguf");
     if (tensor.shape.size() > 4) fail("gguf", "tensor {} has more than 4 dimensions", shown(tensor.name));
     if (tensor.name.size() > longest_written_name) {
       fail("gguf", "the name {} is longer than {} bytes", shown(tensor.name), longest_written_name);
@@ -446,7 +420,7 @@ void check_tensors(const std::vector<TensorOut>& tensors) {
 
 size_t padded(size_t size) { return (size + standard_alignment - 1) / standard_alignment * standard_alignment; }
 
-std::string header(const Metadata& metadata, const std::vector<TensorOut>& tensors) {
+std::string header(const Metadata& metadata, const std::vector<TensorShape>& tensors) {
   Writer out;
   out.bytes = "GGUF";
   out.number(uint32_t{3});
@@ -458,13 +432,13 @@ std::string header(const Metadata& metadata, const std::vector<TensorOut>& tenso
     std::visit(ValueWriter{out}, value);
   }
   uint64_t offset = 0;
-  for (const TensorOut& tensor : tensors) {
+  for (const TensorShape& tensor : tensors) {
     out.string(tensor.name);
     out.number(uint32_t(tensor.shape.size()));
     for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size) out.number(*size);
-    out.number(written_type(tensor));
+    out.number(written_type(tensor.name, tensor.dtype));
     out.number(offset);
-    offset += padded(tensor.bytes.size());
+    offset += padded(bytes_to_write(tensor, "gguf"));
   }
   out.pad(standard_alignment);
   return out.bytes;
@@ -472,15 +446,41 @@ std::string header(const Metadata& metadata, const std::vector<TensorOut>& tenso
 
 }  // namespace
 
-void write_gguf(const fs::path& path, const Metadata& metadata, const std::vector<TensorOut>& tensors) {
-  check_tensors(tensors);
-  const std::string head = header(metadata, tensors);
-  AtomicFile file(path);
-  file.write(head);
-  for (const TensorOut& tensor : tensors) {
-    file.write(tensor.bytes.data(), tensor.bytes.size());
-    file.write(std::string(padded(tensor.bytes.size()) - tensor.bytes.size(), '\0'));
+GgufWriter::GgufWriter(const fs::path& path, const Metadata& metadata, std::vector<TensorShape> tensors)
+    : tensors_(std::move(tensors)) {
+  check_tensors(tensors_);
+  const std::string head = header(metadata, tensors_);
+  file_.emplace(path);
+  file_->write(head);
+}
+
+void GgufWriter::append(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    if (next_ == tensors_.size()) fail("gguf", "{} bytes are left after the last tensor", bytes.size());
+    const size_t whole = bytes_to_write(tensors_[next_], "gguf"), part = std::min(bytes.size(), whole - written_);
+    file_->write(bytes.data(), part);
+    bytes = bytes.subspan(part);
+    written_ += part;
+    if (written_ < whole) return;
+    file_->write(std::string(padded(whole) - whole, '\0'));
+    ++next_, written_ = 0;
   }
+}
+
+void GgufWriter::commit() {
+  while (next_ < tensors_.size() && written_ == 0 && bytes_to_write(tensors_[next_], "gguf") == 0) ++next_;
+  if (next_ < tensors_.size()) fail("gguf", "tensor {} was not given all its bytes", shown(tensors_[next_].name));
+  file_->commit();
+}
+
+void write_gguf(const fs::path& path, const Metadata& metadata, const std::vector<TensorOut>& tensors) {
+  std::vector<TensorShape> shapes;
+  for (const TensorOut& tensor : tensors) {
+    check_to_write(tensor, "gguf");
+    shapes.push_back({tensor.name, tensor.dtype, tensor.shape});
+  }
+  GgufWriter file(path, metadata, std::move(shapes));
+  for (const TensorOut& tensor : tensors) file.append(tensor.bytes);
   file.commit();
 }
 

@@ -2,41 +2,33 @@
 // gets.
 #include "ken/io/tensors.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "ken/base/error.h"
 #include "ken/io/formats.h"
-#include "ken/quant/quant.h"
 
 namespace ken::io {
 namespace {
 
-struct DTypeRow {
+struct PlainType {
   DType dtype;
-  std::string_view name;
-  int64_t block;  // elements that are stored together
-  size_t bytes;   // of one such block
+  TypeSize row;
 };
-constexpr std::array dtypes{
-    DTypeRow{DType::f32, "F32", 1, 4},
-    DTypeRow{DType::f16, "F16", 1, 2},
-    DTypeRow{DType::bf16, "BF16", 1, 2},
-    DTypeRow{DType::f64, "F64", 1, 8},
-    DTypeRow{DType::i8, "I8", 1, 1},
-    DTypeRow{DType::i16, "I16", 1, 2},
-    DTypeRow{DType::i32, "I32", 1, 4},
-    DTypeRow{DType::i64, "I64", 1, 8},
-    DTypeRow{DType::u8, "U8", 1, 1},
-    DTypeRow{DType::boolean, "BOOL", 1, 1},
-    DTypeRow{DType::q8_0, "Q8_0", quant::q8_0_block, quant::q8_0_bytes},
+constexpr std::array plain_types{
+    PlainType{DType::f32, {"F32", 1, 4}},   PlainType{DType::f16, {"F16", 1, 2}},
+    PlainType{DType::bf16, {"BF16", 1, 2}}, PlainType{DType::f64, {"F64", 1, 8}},
+    PlainType{DType::i8, {"I8", 1, 1}},     PlainType{DType::i16, {"I16", 1, 2}},
+    PlainType{DType::i32, {"I32", 1, 4}},   PlainType{DType::i64, {"I64", 1, 8}},
+    PlainType{DType::u8, {"U8", 1, 1}},     PlainType{DType::boolean, {"BOOL", 1, 1}},
 };
 
-const DTypeRow& row(DType dtype) {
-  for (const DTypeRow& candidate : dtypes)
-    if (candidate.dtype == dtype) return candidate;
-  fail("tensors", "{} is no dtype", int(dtype));
+TypeSize row(DType dtype) {
+  if (const auto found = find_type(dtype)) return *found;
+  fail("tensors", "{} is no dtype", uint32_t(dtype));
 }
 
 std::string_view kind(const MetaValue& value) {
@@ -122,12 +114,24 @@ std::shared_ptr<TensorFile> open_bytes(std::span<const std::byte> bytes, const s
 
 }  // namespace
 
+std::optional<TypeSize> find_type(DType dtype) {
+  for (const PlainType& plain : plain_types)
+    if (plain.dtype == dtype) return plain.row;
+  const quant::Format* format = format_of(dtype);
+  if (!format) return std::nullopt;
+  return TypeSize{format->card.title, format->block, format->bytes};
+}
+
+const quant::Format* format_of(DType dtype) { return quant::find_format(uint32_t(dtype)); }
+
 std::string_view dtype_name(DType dtype) { return row(dtype).name; }
 
-bool is_block_type(DType dtype) { return row(dtype).block > 1; }
+int64_t block_of(DType dtype) { return row(dtype).block; }
+
+bool is_block_type(DType dtype) { return block_of(dtype) > 1; }
 
 size_t bytes_of(DType dtype, int64_t elements) {
-  const DTypeRow& type = row(dtype);
+  const TypeSize type = row(dtype);
   size_t bytes = 0;
   if (elements < 0 || elements % type.block != 0) {
     fail("tensors", "{} elements of {} do not fill blocks of {}", elements, type.name, type.block);
@@ -202,8 +206,8 @@ const TensorInfo& TensorFile::at(std::string_view tensor) const {
   const std::string prefix = std::string(tensor) + ": type ";
   for (const std::string& entry : unsupported) {
     if (entry.compare(0, prefix.size(), prefix) != 0) continue;
-    fail(format, "{}: the tensor {} is of type {}, which is not supported; convert the file to Q8_0, F16, BF16 or F32",
-         name, shown(tensor), entry.substr(prefix.size()));
+    fail(format, "{}: the tensor {} is of type {}, which is not supported; convert the file to one of {}", name,
+         shown(tensor), entry.substr(prefix.size()), fmt::join(weight_types(), ", "));
   }
   constexpr size_t most = 10000;  // a search for near names over more would be felt
   std::vector<std::string> known;
@@ -256,14 +260,19 @@ std::optional<int64_t> checked_elements(std::span<const int64_t> shape) {
   return empty ? 0 : product;
 }
 
-void check_to_write(const TensorOut& tensor, std::string_view format) {
+size_t bytes_to_write(const TensorShape& tensor, std::string_view format) {
   const auto elements = checked_elements(tensor.shape);
   if (!elements) fail(format, "the shape of tensor {} is negative or too large", shown(tensor.name));
-  if (is_block_type(tensor.dtype) && (tensor.shape.empty() || tensor.shape.back() % row(tensor.dtype).block != 0)) {
-    fail(format, "the rows of tensor {} do not fill blocks of {} ({})", shown(tensor.name), row(tensor.dtype).block,
+  const int64_t block = block_of(tensor.dtype);
+  if (block > 1 && (tensor.shape.empty() || tensor.shape.back() % block != 0)) {
+    fail(format, "the rows of tensor {} do not fill blocks of {} ({})", shown(tensor.name), block,
          dtype_name(tensor.dtype));
   }
-  const size_t wanted = bytes_of(tensor.dtype, *elements);
+  return bytes_of(tensor.dtype, *elements);
+}
+
+void check_to_write(const TensorOut& tensor, std::string_view format) {
+  const size_t wanted = bytes_to_write({tensor.name, tensor.dtype, tensor.shape}, format);
   if (wanted != tensor.bytes.size()) {
     fail(format, "tensor {} is given {} bytes, but its shape and {} need {}", shown(tensor.name), tensor.bytes.size(),
          dtype_name(tensor.dtype), wanted);

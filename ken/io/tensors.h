@@ -11,14 +11,36 @@
 #include <vector>
 
 #include "ken/base/files.h"
+#include "ken/quant/format.h"
 
 namespace ken::io {
 
-enum class DType { f32, f16, bf16, f64, i8, i16, i32, i64, u8, boolean, q8_0 };
+// A type is GGUF's number of it; what GGUF lacks stands from 2^16 on. Only the plain types have names here: a block
+// format is the DType of the number that its file in quant/ gives, so a new format is no edit here.
+enum class DType : uint32_t {
+  f32 = 0,
+  f16 = 1,
+  i8 = 24,
+  i16 = 25,
+  i32 = 26,
+  i64 = 27,
+  f64 = 28,
+  bf16 = 30,
+  u8 = 0x10000,
+  boolean
+};
 
 std::string_view dtype_name(DType dtype);        // "F32", "Q8_0"
-size_t bytes_of(DType dtype, int64_t elements);  // q8_0: elements must be a multiple of 32
+DType weight_type(std::string_view name);        // "f32", "bf16", "f16", "q8_0", ...; UsageError with near names
+std::vector<std::string> weight_types();         // those names, plain ones first
+size_t bytes_of(DType dtype, int64_t elements);  // elements must be a multiple of the block
+int64_t block_of(DType dtype);                   // elements that are stored together: 1, 32, 256
 bool is_block_type(DType dtype);                 // rows are stored as blocks, not elements
+const quant::Format* format_of(DType dtype);     // null for a plain type
+
+// Weights to and from f32. `bytes` hold n elements of any weight type; another type is an error that lists them.
+void to_f32(DType dtype, const std::byte* bytes, float* x, int64_t n);
+void from_f32(DType dtype, const float* x, std::byte* bytes, int64_t n);
 
 struct TensorInfo {
   std::string name;
@@ -74,6 +96,12 @@ std::shared_ptr<const TensorFile> open_tensors(const fs::path& path);
 // The same over bytes that outlive the result (the embedded organism).
 std::shared_ptr<const TensorFile> open_tensors(std::span<const std::byte> bytes, const std::string& name);
 
+// What a tensor will be, before its bytes are made.
+struct TensorShape {
+  std::string name;
+  DType dtype;
+  std::vector<int64_t> shape;
+};
 // One tensor to write: `bytes` are row-major in `dtype`.
 struct TensorOut {
   std::string name;
@@ -85,6 +113,18 @@ struct TensorOut {
 // keys as u32), integer arrays as i32 or i64; numbers as f32 when that is exact, else f64: give double(float(x)) for
 // llama.cpp.
 void write_gguf(const fs::path& path, const Metadata& metadata, const std::vector<TensorOut>& tensors);
+// The same, tensor by tensor: nothing but the header is kept in memory. The file appears with commit().
+class GgufWriter {
+ public:
+  GgufWriter(const fs::path& path, const Metadata& metadata, std::vector<TensorShape> tensors);
+  void append(std::span<const std::byte> bytes);  // the next bytes, in the tensors' order; pieces may be of any size
+  void commit();                                  // throws when bytes are missing
+
+ private:
+  std::vector<TensorShape> tensors_;
+  std::optional<AtomicFile> file_;
+  size_t next_ = 0, written_ = 0;  // the tensor that is written, and how many of its bytes are
+};
 // The file's order is by element size, so that every tensor is aligned.
 void write_safetensors(const fs::path& path, const std::map<std::string, std::string>& metadata,
                        const std::vector<TensorOut>& tensors);

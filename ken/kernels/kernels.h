@@ -3,6 +3,7 @@
 // tokens, H query heads, K key/value heads, D head width, S sequences.
 #pragma once
 #include "ken/nn/torch.h"
+#include "ken/quant/format.h"
 
 namespace ken::kernels {
 
@@ -40,8 +41,10 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Te
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
                        const Tensor& lengths, const Tensor& offsets, double scale);
 
-// Rows [begin, end) of a stored matrix, widened: `stored` is f16 or bf16 [out, in], or u8 [out, bytes] of Q8_0 blocks.
-Tensor widen(const Tensor& stored, int64_t columns, int64_t begin, int64_t end, at::ScalarType dtype);
+// Rows [begin, end) of a stored matrix, widened to f32 or bf16: `stored` is f16 or bf16 [out, in] and `format` null, or
+// u8 [out, bytes] of the format's blocks.
+Tensor widen(const Tensor& stored, const quant::Format* format, int64_t columns, int64_t begin, int64_t end,
+             at::ScalarType dtype);
 
 // Softmax cross-entropy of a chunk: logits [n, V] are overwritten by weight * (softmax - onehot), in their dtype.
 // Result (loss [n] f32 unweighted, logprob's argmax hit [n] f32).

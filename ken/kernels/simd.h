@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "ken/quant/quant.h"
+#include "ken/quant/half.h"
 
 // One source, three machine codes; the loader picks by CPU feature. Bodies are always_inline templates, because a clone
 // must not be a template itself.

@@ -30,6 +30,7 @@ WeightEdit WeightEdit::replace(Model& model, const std::string& matrix, const Te
   if (value.dim() != 2 || value.size(0) != w.out || value.size(1) != w.in)
     fail("edit", "{} is {}x{}, the new value is not", matrix, w.out, w.in);
   w.data = value.to(at::kFloat).contiguous();
+  w.format = nullptr;
   w.shadow = Tensor();
   return edit;
 }

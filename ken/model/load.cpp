@@ -4,7 +4,6 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 #include "ken/model/arch.h"
-#include "ken/quant/quant.h"
 
 namespace ken::model {
 namespace {
@@ -17,10 +16,8 @@ at::ScalarType scalar_type(io::DType dtype) {
       return at::kHalf;
     case io::DType::bf16:
       return at::kBFloat16;
-    case io::DType::q8_0:
-      return at::kByte;
     default:
-      return at::ScalarType::Undefined;
+      return io::format_of(dtype) ? at::kByte : at::ScalarType::Undefined;
   }
 }
 
@@ -34,9 +31,10 @@ void expect_shape(const io::TensorInfo& info, const std::vector<int64_t>& shape)
 Tensor view(const io::TensorInfo& info) {
   const at::ScalarType type = scalar_type(info.dtype);
   if (type == at::ScalarType::Undefined)
-    fail("model", "tensor {} is {}; supported: F32, F16, BF16, Q8_0", info.name, io::dtype_name(info.dtype));
+    fail("model", "tensor {} is {}; supported: {}", info.name, io::dtype_name(info.dtype),
+         fmt::join(io::weight_types(), ", "));
   std::vector<int64_t> shape = info.shape;
-  if (info.dtype == io::DType::q8_0) shape.back() = int64_t(io::bytes_of(info.dtype, shape.back()));
+  if (type == at::kByte) shape.back() = int64_t(io::bytes_of(info.dtype, shape.back()));
   void* data = const_cast<std::byte*>(info.bytes.data());
   const Tensor mapped = at::from_blob(data, shape, at::TensorOptions().dtype(type));
   // torch reads through typed pointers, so a safetensors file with odd offsets is copied.
@@ -54,6 +52,7 @@ void read_matrix(nn::Matrix& w, const io::TensorInfo& info, const std::string& n
   expect_shape(info, {out, in});
   w.name = name;
   w.data = view(info);
+  w.format = io::format_of(info.dtype);
   check_finite(w.data, info.name);
   w.out = out;
   w.in = in;
@@ -61,7 +60,8 @@ void read_matrix(nn::Matrix& w, const io::TensorInfo& info, const std::string& n
 
 Tensor read_gain(const io::TensorInfo& info, int64_t n) {
   expect_shape(info, {n});
-  const Tensor gain = view(info).to(at::kFloat).clone();
+  const Tensor gain = at::empty({n}, at::kFloat);
+  io::to_f32(info.dtype, info.bytes.data(), gain.data_ptr<float>(), n);
   check_finite(gain, info.name);
   return gain;
 }
@@ -195,30 +195,16 @@ void save(const Model& model, const fs::path& path, io::DType dtype) {
   metadata.values["general.name"] = model.config.name;
   arch.write_config(model.config, metadata);
   std::vector<io::TensorOut> out;
-  std::vector<Tensor> kept;  // the bytes live until the file is written
-  std::vector<std::vector<std::byte>> blocks;
+  std::vector<std::vector<std::byte>> kept;  // the bytes live until the file is written
+  const auto put = [&](const std::string& name, const Tensor& tensor, io::DType type) {
+    const Tensor values = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
+    kept.emplace_back(io::bytes_of(type, values.numel()));
+    io::from_f32(type, values.data_ptr<float>(), kept.back().data(), values.numel());
+    out.push_back({arch.gguf_name(name), type, values.sizes().vec(), kept.back()});
+  };
   auto& m = const_cast<Model&>(model);
-  for (auto& [name, w] : m.matrices()) {
-    const Tensor values = nn::dense(*w).detach().to(at::kCPU).contiguous();
-    if (dtype == io::DType::q8_0) {
-      blocks.emplace_back(io::bytes_of(dtype, values.numel()));
-      quant::q8_0_quantize(values.data_ptr<float>(), blocks.back().data(), values.numel());
-      out.push_back({arch.gguf_name(name), dtype, {w->out, w->in}, blocks.back()});
-    } else {
-      kept.push_back(values.to(scalar_type(dtype)));
-      out.push_back({arch.gguf_name(name),
-                     dtype,
-                     {w->out, w->in},
-                     {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
-    }
-  }
-  for (auto& [name, g] : m.gains()) {
-    kept.push_back(g->detach().to(at::kCPU, at::kFloat).contiguous());
-    out.push_back({arch.gguf_name(name),
-                   io::DType::f32,
-                   {g->size(0)},
-                   {static_cast<const std::byte*>(kept.back().data_ptr()), kept.back().nbytes()}});
-  }
+  for (auto& [name, w] : m.matrices()) put(name, nn::dense(*w), dtype);
+  for (auto& [name, g] : m.gains()) put(name, *g, io::DType::f32);
   const auto& factors = model.config.rope_factors;
   if (!factors.empty()) {
     out.push_back({"rope_freqs.weight", io::DType::f32, {int64_t(factors.size())}, std::as_bytes(std::span(factors))});

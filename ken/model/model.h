@@ -54,7 +54,7 @@ nn::KvCache make_cache(const Model& model);
 // Opens a GGUF file of a supported architecture; errors name the file, the key or tensor, and what was expected.
 std::shared_ptr<Model> load(const fs::path& path);
 std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const std::string& sha256);
-// Writes a GGUF: matrices as `dtype` (F32, BF16, F16, Q8_0), gains as F32.
+// Writes a GGUF: matrices as `dtype` (any weight type), gains as F32.
 void save(const Model& model, const fs::path& path, io::DType dtype);
 // A model with random weights (Llama's customary scales), for training and tests.
 std::shared_ptr<Model> make_random(const Config& config, uint64_t seed);

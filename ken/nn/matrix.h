@@ -3,6 +3,7 @@
 #include <string>
 
 #include "ken/nn/torch.h"
+#include "ken/quant/format.h"
 
 namespace ken::nn {
 
@@ -17,7 +18,8 @@ inline at::ScalarType activation_type(Compute compute) { return compute == Compu
 
 struct Matrix {
   std::string name;  // ken's name, such as blocks.0.attn.W_Q
-  Tensor data;       // [out, in] f32, f16 or bf16; or u8 [out, bytes] of Q8_0 blocks; usually a view of the file
+  Tensor data;       // [out, in] f32, f16 or bf16; or u8 [out, bytes] of blocks; usually a view of the file
+  const quant::Format* format = nullptr;  // of the blocks; null where torch knows the type
   int64_t out = 0, in = 0;
   Tensor bias;          // [out] f32 or undefined
   Tensor shadow;        // bf16 copy of a trained f32 matrix, refreshed by the optimiser; undefined otherwise

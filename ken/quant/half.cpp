@@ -1,5 +1,5 @@
 // IEEE 754 binary16 <-> binary32 in integer arithmetic: the same bits on every machine.
-#include "ken/quant/quant.h"
+#include "ken/quant/half.h"
 
 namespace ken::quant {
 namespace {

@@ -67,8 +67,10 @@ std::string method_page(const CatalogEntry& entry, const Json& claim) {
                      claim.at("model_sha256").get<std::string>().substr(0, 12));
 }
 
-// Architectures have no page, benchmarks share one.
-bool is_method(const CatalogEntry& entry) { return entry.kind != "architecture" && entry.kind != "task"; }
+// Architectures and weight formats have no page, benchmarks share one.
+bool is_method(const CatalogEntry& entry) {
+  return entry.kind != "architecture" && entry.kind != "format" && entry.kind != "task";
+}
 
 std::string tasks_page() {
   std::string text =
@@ -111,6 +113,7 @@ std::vector<CatalogEntry> catalog() {
   add<evidence::EstimatorEntry>(list, "estimator");
   add<readout::AnalysisEntry>(list, "analysis");
   add<model::Arch>(list, "architecture");
+  add<quant::Format>(list, "format");
   add<tasks::TaskEntry>(list, "task");
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
     return std::pair(a.card->family, a.card->id) < std::pair(b.card->family, b.card->id);

@@ -9,9 +9,10 @@ namespace ken::study {
 
 struct CatalogEntry {
   const Card* card;
-  std::string kind;  // "control", "estimator", "analysis", "architecture", "task", "claim"
+  std::string kind;  // "control", "estimator", "analysis", "architecture", "format", "task", "claim"
 };
-std::vector<CatalogEntry> catalog();  // methods, architectures and benchmarks, sorted by family and id; no claims
+// Methods, architectures, weight formats and benchmarks, sorted by family and id; no claims.
+std::vector<CatalogEntry> catalog();
 std::vector<CatalogEntry> claims();
 
 Json to_json(const CatalogEntry& entry);

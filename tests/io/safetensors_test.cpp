@@ -135,7 +135,7 @@ TEST(SafetensorsTest, WritingRefusesWhatTheFormatCannotHold) {
   const auto write = [&](std::vector<TensorOut> tensors, const std::map<std::string, std::string>& metadata = {}) {
     write_safetensors(folder / "a.safetensors", metadata, tensors);
   };
-  EXPECT_THROW(write({{"t", DType::q8_0, {64}, bytes}}), Error);
+  EXPECT_THROW(write({{"t", weight_type("q8_0"), {64}, bytes}}), Error);
   EXPECT_THROW(write({{"t", DType::f32, {16}, bytes}}), Error);
   EXPECT_THROW(write({{"__metadata__", DType::f32, {17}, bytes}}), Error);
   EXPECT_THROW(write({{"\xff", DType::f32, {17}, bytes}}), Error);

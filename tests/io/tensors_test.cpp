@@ -103,13 +103,20 @@ TEST(TensorsTest, AnUnknownTensorNamesTheNearOnes) {
 
 TEST(TensorsTest, BytesOfCountsWholeBlocksOnly) {
   EXPECT_EQ(bytes_of(DType::bf16, 3), 6u);
-  EXPECT_EQ(bytes_of(DType::q8_0, 64), 68u);
-  EXPECT_THROW(bytes_of(DType::q8_0, 33), Error);
+  EXPECT_EQ(bytes_of(weight_type("q8_0"), 64), 68u);
+  EXPECT_THROW(bytes_of(weight_type("q8_0"), 33), Error);
   EXPECT_THROW(bytes_of(DType::f32, -1), Error);
   EXPECT_THROW(bytes_of(DType::f64, INT64_MAX), Error);
-  EXPECT_TRUE(is_block_type(DType::q8_0));
+  EXPECT_TRUE(is_block_type(weight_type("q8_0")));
   EXPECT_FALSE(is_block_type(DType::f16));
-  EXPECT_EQ(dtype_name(DType::q8_0), "Q8_0");
+  EXPECT_EQ(dtype_name(weight_type("q8_0")), "Q8_0");
+  EXPECT_EQ(dtype_name(weight_type("q4_k")), "Q4_K");
+  EXPECT_EQ(block_of(weight_type("q4_k")), 256);
+  EXPECT_EQ(bytes_of(weight_type("q4_k"), 512), 288u);
+  EXPECT_EQ(weight_type("bf16"), DType::bf16);
+  EXPECT_THROW(weight_type("q4_m"), UsageError);
+  float value = 0;
+  EXPECT_THROW(to_f32(DType::i32, nullptr, &value, 1), Error) << "integers are no weights";
 }
 
 TEST(TensorsTest, OpeningALargeFileDoesNotTouchItsTensorPages) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "ken/kernels/reference.h"
-#include "ken/quant/quant.h"
 
 namespace ken::kernels {
 namespace {
@@ -123,13 +122,23 @@ INSTANTIATE_TEST_SUITE_P(Types, KernelsTest, testing::Values(at::kFloat, at::kBF
 
 TEST(WidenTest, every_stored_type_widens_to_the_scalar_reference) {
   const Tensor x = at::randn({6, 64});
-  EXPECT_TRUE(at::equal(widen(x.to(at::kHalf), 64, 1, 5, at::kFloat), x.to(at::kHalf).to(at::kFloat).narrow(0, 1, 4)));
-  EXPECT_TRUE(at::equal(widen(x.to(at::kBFloat16), 64, 0, 6, at::kFloat), x.to(at::kBFloat16).to(at::kFloat)));
-  Tensor blocks = at::empty({6, 68}, at::kByte), expected = at::empty({6, 64});
-  quant::q8_0_quantize(x.data_ptr<float>(), blocks.data_ptr<uint8_t>(), x.numel());
-  quant::q8_0_dequantize(blocks.data_ptr<uint8_t>(), expected.data_ptr<float>(), x.numel());
-  EXPECT_TRUE(at::equal(widen(blocks, 64, 0, 6, at::kFloat), expected));
-  EXPECT_LE(distance(expected, x), 0.02);
+  EXPECT_TRUE(
+      at::equal(widen(x.to(at::kHalf), nullptr, 64, 1, 5, at::kFloat), x.to(at::kHalf).to(at::kFloat).narrow(0, 1, 4)));
+  EXPECT_TRUE(at::equal(widen(x.to(at::kBFloat16), nullptr, 64, 0, 6, at::kFloat), x.to(at::kBFloat16).to(at::kFloat)));
+}
+
+TEST(WidenTest, every_block_format_widens_to_its_scalar_reference) {
+  const Tensor x = at::randn({6, 768});  // more than one block of any format, and of the tile on the way to bf16
+  for (const quant::Format* format : quant::formats()) {
+    Tensor blocks = at::empty({6, int64_t(format->bytes_of(768))}, at::kByte), expected = at::empty({6, 768});
+    quant::quantize(*format, x.data_ptr<float>(), blocks.data_ptr<uint8_t>(), x.numel());
+    quant::dequantize(*format, blocks.data_ptr<uint8_t>(), expected.data_ptr<float>(), x.numel());
+    EXPECT_TRUE(at::equal(widen(blocks, format, 768, 0, 6, at::kFloat), expected)) << format->card.id;
+    EXPECT_TRUE(at::equal(widen(blocks, format, 768, 2, 5, at::kBFloat16), expected.narrow(0, 2, 3).to(at::kBFloat16)))
+        << format->card.id;
+    EXPECT_LE((expected - x).square().mean().item<double>(), 0.01) << format->card.id;
+    EXPECT_ANY_THROW(widen(blocks, format, 512, 0, 6, at::kFloat)) << format->card.id;
+  }
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
 // Matrices as stored, their gradients, and the cache's accounting.
 #include <gtest/gtest.h>
 
-#include "ken/base/error.h"
+#include "ken/base/registry.h"
 #include "ken/nn/functions.h"
 #include "ken/nn/kv_cache.h"
 #include "ken/nn/matrix.h"
-#include "ken/quant/quant.h"
 
 namespace ken::nn {
 namespace {
@@ -15,16 +14,20 @@ Matrix matrix(const Tensor& values, const std::string& type) {
   w.out = values.size(0);
   w.in = values.size(1);
   w.data = type == "f16" ? values.to(at::kHalf) : type == "bf16" ? values.to(at::kBFloat16) : values;
-  if (type == "q8_0") {
-    w.data = at::empty({w.out, w.in / 32 * 34}, at::kByte);
-    quant::q8_0_quantize(values.data_ptr<float>(), w.data.data_ptr<uint8_t>(), values.numel());
+  if (const auto* format = Registry<quant::Format>::get().find(type)) {
+    w.format = format;
+    w.data = at::empty({w.out, int64_t(format->bytes_of(w.in))}, at::kByte);
+    quant::quantize(*format, values.data_ptr<float>(), w.data.data_ptr<uint8_t>(), values.numel());
   }
   return w;
 }
 
 TEST(MatrixTest, every_stored_type_multiplies_as_its_dense_values_do) {
-  const Tensor values = at::randn({70, 64}) * 0.1, x = at::randn({5, 64});
-  for (const char* type : {"f32", "f16", "bf16", "q8_0"}) {
+  const Tensor values = at::randn({70, 256}) * 0.1, x = at::randn({5, 256});
+  std::vector<std::string> types{"f32", "f16", "bf16"};
+  for (const auto* format : quant::formats()) types.push_back(format->card.id);
+  ASSERT_GE(types.size(), 11u);
+  for (const std::string& type : types) {
     const Matrix w = matrix(values, type);
     const Tensor expected = at::linear(x, dense(w));
     EXPECT_TRUE(at::allclose(linear(x, w, Compute::f32), expected, 1e-5, 1e-5)) << type;

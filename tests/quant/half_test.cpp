@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ken/quant/quant.h"
+#include "ken/quant/half.h"
 
 namespace ken::quant {
 namespace {

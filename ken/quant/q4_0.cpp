@@ -1,0 +1,41 @@
+// Q4_0: one f16 scale d, then 32 numbers of 4 bits; x ~ d (q - 8). The value of the largest magnitude becomes q = 0
+// exactly, because the range -8..7 reaches further on that side. Byte j holds values j (low bits) and j + 16.
+#include "ken/quant/blocks.h"
+
+namespace ken::quant {
+namespace {
+
+constexpr int64_t block = 32, half = block / 2;
+constexpr size_t bytes = 2 + half;
+
+void encode(const float* x, uint8_t* out) {
+  const float d = extreme<block>(x) / -8.0f, inverse = inverse_of(d);
+  store_half(out, d);
+  const auto level = [inverse](float value) { return uint8_t(std::min(15, int(value * inverse + 8.5f))); };
+  for (int64_t j = 0; j < half; ++j) out[2 + j] = uint8_t(level(x[j]) | level(x[j + half]) << 4);
+}
+
+void decode(const uint8_t* in, float* x) {
+  const float d = load_half(in);
+  for (int64_t j = 0; j < half; ++j) {
+    x[j] = d * float((in[2 + j] & 15) - 8);
+    x[j + half] = d * float((in[2 + j] >> 4) - 8);
+  }
+}
+
+const Register<Format> entry{{.card = {.id = "q4_0",
+                                       .family = "quant",
+                                       .title = "Q4_0",
+                                       .paper = "ggml",
+                                       .sentence = "4.5 bits a weight: blocks of 32 with one scale.",
+                                       .example = "ken quantize almanac -o q4_0.gguf --type q4_0"},
+                              .gguf = 2,
+                              .file_type = 2,
+                              .block = block,
+                              .bytes = bytes,
+                              .largest = f16_largest * 8,
+                              .encode = encode_blocks<block, bytes, encode>,
+                              .decode = decode_blocks<block, bytes, decode>}};
+
+}  // namespace
+}  // namespace ken::quant

@@ -1,0 +1,42 @@
+// Q4_1: f16 scale d and minimum m, then 32 numbers of 4 bits; x ~ d q + m. Byte j holds values j (low bits) and j + 16.
+#include "ken/quant/blocks.h"
+
+namespace ken::quant {
+namespace {
+
+constexpr int64_t block = 32, half = block / 2;
+constexpr size_t bytes = 2 + 2 + half;
+
+void encode(const float* x, uint8_t* out) {
+  const Range range = range_of<block>(x);
+  const float d = (range.high - range.low) / 15.0f, inverse = inverse_of(d);
+  store_half(out, d);
+  store_half(out + 2, range.low);
+  const auto level = [&](float value) { return uint8_t(std::min(15, int((value - range.low) * inverse + 0.5f))); };
+  for (int64_t j = 0; j < half; ++j) out[4 + j] = uint8_t(level(x[j]) | level(x[j + half]) << 4);
+}
+
+void decode(const uint8_t* in, float* x) {
+  const float d = load_half(in), m = load_half(in + 2);
+  for (int64_t j = 0; j < half; ++j) {
+    x[j] = d * float(in[4 + j] & 15) + m;
+    x[j + half] = d * float(in[4 + j] >> 4) + m;
+  }
+}
+
+const Register<Format> entry{{.card = {.id = "q4_1",
+                                       .family = "quant",
+                                       .title = "Q4_1",
+                                       .paper = "ggml",
+                                       .sentence = "5 bits a weight: blocks of 32 with a scale and a minimum.",
+                                       .example = "ken quantize almanac -o q4_1.gguf --type q4_1"},
+                              .gguf = 3,
+                              .file_type = 3,
+                              .block = block,
+                              .bytes = bytes,
+                              .largest = f16_largest,
+                              .encode = encode_blocks<block, bytes, encode>,
+                              .decode = decode_blocks<block, bytes, decode>}};
+
+}  // namespace
+}  // namespace ken::quant

@@ -1,0 +1,52 @@
+// Q4_K: 256 values as f16 d and dmin, twelve bytes of scales and minima, and 4 bits a value: byte 32 p + l holds value
+// l of sub-blocks 2 p (low bits) and 2 p + 1.
+#include "ken/quant/affine.h"
+#include "ken/quant/blocks.h"
+
+namespace ken::quant {
+namespace {
+
+constexpr int64_t block = affine_block;
+constexpr size_t values_at = 2 + 2 + affine_scale_bytes, bytes = values_at + block / 2;
+
+void encode(const float* x, uint8_t* out) {
+  const AffineBlock fit = fit_affine(x, 15);
+  store_half(out, fit.d);
+  store_half(out + 2, fit.dmin);
+  pack_scales(fit, out + 4);
+  for (size_t s = 0; s < affine_subs; s += 2) {
+    const uint8_t *low = &fit.q[s * affine_sub], *high = low + affine_sub;
+    uint8_t* pair = out + values_at + s / 2 * affine_sub;
+    for (int i = 0; i < affine_sub; ++i) pair[i] = uint8_t(low[i] | high[i] << 4);
+  }
+}
+
+void decode(const uint8_t* in, float* x) {
+  AffineBlock head;
+  unpack_scales(in + 4, head);
+  const float d = load_half(in), dmin = load_half(in + 2);
+  for (size_t s = 0; s < affine_subs; ++s, x += affine_sub) {
+    const float scale = d * float(head.scales[s]), minimum = dmin * float(head.minima[s]);
+    const uint8_t* pair = in + values_at + s / 2 * affine_sub;
+    const int shift = s % 2 ? 4 : 0;
+    for (int i = 0; i < affine_sub; ++i) x[i] = scale * float(pair[i] >> shift & 15) - minimum;
+  }
+}
+
+const Register<Format> entry{
+    {.card = {.id = "q4_k",
+              .family = "quant",
+              .title = "Q4_K",
+              .paper = "ggml",
+              .sentence = "4.5 bits a weight: blocks of 256 with eight searched scales and minima.",
+              .example = "ken quantize almanac -o q4_k.gguf --type q4_k"},
+     .gguf = 12,
+     .file_type = 14,
+     .block = block,
+     .bytes = bytes,
+     .largest = f16_largest * 63,
+     .encode = encode_blocks<block, bytes, encode>,
+     .decode = decode_blocks<block, bytes, decode>}};
+
+}  // namespace
+}  // namespace ken::quant

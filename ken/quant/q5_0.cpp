@@ -1,0 +1,49 @@
+// Q5_0: one f16 scale d, then 32 numbers of 5 bits; x ~ d (q - 16). Bit i of the word after the scale is the fifth bit
+// of value i; of the bytes after it, byte j holds the low bits of values j and j + 16.
+#include "ken/quant/blocks.h"
+
+namespace ken::quant {
+namespace {
+
+constexpr int64_t block = 32, half = block / 2;
+constexpr size_t bytes = 2 + 4 + half;
+
+void encode(const float* x, uint8_t* out) {
+  const float d = extreme<block>(x) / -16.0f, inverse = inverse_of(d);
+  store_half(out, d);
+  const auto level = [inverse](float value) { return uint32_t(std::min(31, int(value * inverse + 16.5f))); };
+  uint32_t fifth = 0;
+  for (int64_t j = 0; j < half; ++j) {
+    const uint32_t low = level(x[j]), high = level(x[j + half]);
+    fifth |= low >> 4 << j | high >> 4 << (j + half);
+    out[6 + j] = uint8_t((low & 15) | (high & 15) << 4);
+  }
+  std::memcpy(out + 2, &fifth, 4);
+}
+
+void decode(const uint8_t* in, float* x) {
+  const float d = load_half(in);
+  uint32_t fifth;
+  std::memcpy(&fifth, in + 2, 4);
+  for (int64_t j = 0; j < half; ++j) {
+    x[j] = d * float(int((in[6 + j] & 15) | (fifth >> j & 1) << 4) - 16);
+    x[j + half] = d * float(int((in[6 + j] >> 4) | (fifth >> (j + half) & 1) << 4) - 16);
+  }
+}
+
+const Register<Format> entry{{.card = {.id = "q5_0",
+                                       .family = "quant",
+                                       .title = "Q5_0",
+                                       .paper = "ggml",
+                                       .sentence = "5.5 bits a weight: blocks of 32 with one scale.",
+                                       .example = "ken quantize almanac -o q5_0.gguf --type q5_0"},
+                              .gguf = 6,
+                              .file_type = 8,
+                              .block = block,
+                              .bytes = bytes,
+                              .largest = f16_largest * 16,
+                              .encode = encode_blocks<block, bytes, encode>,
+                              .decode = decode_blocks<block, bytes, decode>}};
+
+}  // namespace
+}  // namespace ken::quant

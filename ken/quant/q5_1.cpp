@@ -1,0 +1,51 @@
+// Q5_1: f16 scale d and minimum m, then 32 numbers of 5 bits; x ~ d q + m. Bit i of the word after them is the fifth
+// bit of value i; of the bytes after it, byte j holds the low bits of values j and j + 16.
+#include "ken/quant/blocks.h"
+
+namespace ken::quant {
+namespace {
+
+constexpr int64_t block = 32, half = block / 2;
+constexpr size_t bytes = 2 + 2 + 4 + half;
+
+void encode(const float* x, uint8_t* out) {
+  const Range range = range_of<block>(x);
+  const float d = (range.high - range.low) / 31.0f, inverse = inverse_of(d);
+  store_half(out, d);
+  store_half(out + 2, range.low);
+  const auto level = [&](float value) { return uint32_t(std::min(31, int((value - range.low) * inverse + 0.5f))); };
+  uint32_t fifth = 0;
+  for (int64_t j = 0; j < half; ++j) {
+    const uint32_t low = level(x[j]), high = level(x[j + half]);
+    fifth |= low >> 4 << j | high >> 4 << (j + half);
+    out[8 + j] = uint8_t((low & 15) | (high & 15) << 4);
+  }
+  std::memcpy(out + 4, &fifth, 4);
+}
+
+void decode(const uint8_t* in, float* x) {
+  const float d = load_half(in), m = load_half(in + 2);
+  uint32_t fifth;
+  std::memcpy(&fifth, in + 4, 4);
+  for (int64_t j = 0; j < half; ++j) {
+    x[j] = d * float((in[8 + j] & 15) | (fifth >> j & 1) << 4) + m;
+    x[j + half] = d * float((in[8 + j] >> 4) | (fifth >> (j + half) & 1) << 4) + m;
+  }
+}
+
+const Register<Format> entry{{.card = {.id = "q5_1",
+                                       .family = "quant",
+                                       .title = "Q5_1",
+                                       .paper = "ggml",
+                                       .sentence = "6 bits a weight: blocks of 32 with a scale and a minimum.",
+                                       .example = "ken quantize almanac -o q5_1.gguf --type q5_1"},
+                              .gguf = 7,
+                              .file_type = 9,
+                              .block = block,
+                              .bytes = bytes,
+                              .largest = f16_largest,
+                              .encode = encode_blocks<block, bytes, encode>,
+                              .decode = decode_blocks<block, bytes, decode>}};
+
+}  // namespace
+}  // namespace ken::quant

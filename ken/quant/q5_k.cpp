@@ -1,0 +1,60 @@
+// Q5_K: as Q4_K, with a fifth bit: bit s of byte l, of the 32 that stand before the others, belongs to value l of
+// sub-block s.
+#include "ken/quant/affine.h"
+#include "ken/quant/blocks.h"
+
+namespace ken::quant {
+namespace {
+
+constexpr int64_t block = affine_block;
+constexpr size_t fifth_at = 2 + 2 + affine_scale_bytes, values_at = fifth_at + affine_sub,
+                 bytes = values_at + block / 2;
+
+void encode(const float* x, uint8_t* out) {
+  const AffineBlock fit = fit_affine(x, 31);
+  store_half(out, fit.d);
+  store_half(out + 2, fit.dmin);
+  pack_scales(fit, out + 4);
+  std::memset(out + fifth_at, 0, affine_sub);
+  for (size_t s = 0; s < affine_subs; s += 2) {
+    const uint8_t *low = &fit.q[s * affine_sub], *high = low + affine_sub;
+    uint8_t* pair = out + values_at + s / 2 * affine_sub;
+    for (int i = 0; i < affine_sub; ++i) {
+      pair[i] = uint8_t((low[i] & 15) | (high[i] & 15) << 4);
+      out[fifth_at + size_t(i)] |= uint8_t(low[i] >> 4 << s | high[i] >> 4 << (s + 1));
+    }
+  }
+}
+
+void decode(const uint8_t* in, float* x) {
+  AffineBlock head;
+  unpack_scales(in + 4, head);
+  const float d = load_half(in), dmin = load_half(in + 2);
+  const uint8_t* fifth = in + fifth_at;
+  for (size_t s = 0; s < affine_subs; ++s, x += affine_sub) {
+    const float scale = d * float(head.scales[s]), minimum = dmin * float(head.minima[s]);
+    const uint8_t* pair = in + values_at + s / 2 * affine_sub;
+    const int shift = s % 2 ? 4 : 0;
+    for (int i = 0; i < affine_sub; ++i) {
+      x[i] = scale * float((pair[i] >> shift & 15) | (fifth[i] >> s & 1) << 4) - minimum;
+    }
+  }
+}
+
+const Register<Format> entry{
+    {.card = {.id = "q5_k",
+              .family = "quant",
+              .title = "Q5_K",
+              .paper = "ggml",
+              .sentence = "5.5 bits a weight: blocks of 256 with eight searched scales and minima.",
+              .example = "ken quantize almanac -o q5_k.gguf --type q5_k"},
+     .gguf = 13,
+     .file_type = 16,
+     .block = block,
+     .bytes = bytes,
+     .largest = f16_largest * 63,
+     .encode = encode_blocks<block, bytes, encode>,
+     .decode = decode_blocks<block, bytes, decode>}};
+
+}  // namespace
+}  // namespace ken::quant
