@@ -50,7 +50,8 @@ put("gguf", "scalars", gguf([(f"k.{k}", value(k, f, v)) for k, f, v in numbers] 
 put("gguf", "arrays", gguf([(f"a.{k}", array(k, f, [v, v])) for k, f, v in numbers if k != 10]
     + [("tokens", texts(["a", "", "bc"])), ("flags", array(7, "B", [0, 1])), ("none", texts([]))], []))
 put("gguf", "tensors", gguf([], [("f32", (4, 2), 0, 0), ("f16", (8,), 1, 32), ("q8", (32, 1), 8, 64)], bytes(64) + bytes(34)))
-put("gguf", "unsupported", gguf([], [("q4", (256,), 12, 0), ("new", (2,), 99, 160), ("s", (), 24, 192)], bytes(193)))
+put("gguf", "blocks", gguf([], [("q4_0", (32,), 2, 0), ("q4_k", (256, 2), 12, 32), ("q6_k", (256,), 14, 320)], bytes(320 + 210)))
+put("gguf", "unsupported", gguf([], [("q2", (256,), 10, 0), ("new", (2,), 99, 160), ("s", (), 24, 192)], bytes(193)))
 put("gguf", "aligned64", gguf([("general.alignment", value(4, "I", 64))], [("x", (1, 1, 1, 2), 28, 64)], bytes(80), 2, 64))
 one = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
 put("safetensors", "one", safetensors({"x": one}, bytes(16)))

@@ -37,7 +37,8 @@ void add(CLI::App& app) {
   app.add_option("--type", flags->type, fmt::format("type of the matrices: {}", fmt::join(io::weight_types(), ", ")))
       ->capture_default_str();
   app.add_option("--keep", flags->keep,
-                 "TYPE:PATTERN: tensors of these names in that type, such as f32:blk.0.*; may be repeated");
+                 "TYPE:PATTERN: tensors of these names in that type, such as f32:blk.0.*; any number of times")
+      ->allow_extra_args(false);
   app.add_option("--threads", flags->threads, "CPU threads; 0 = all cores")->check(CLI::Range(0, 4096));
   app.callback([flags] { run(*flags); });
 }

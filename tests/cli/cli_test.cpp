@@ -56,7 +56,7 @@ TEST(CliTest, help_everywhere_with_a_runnable_example) {
   expect(ken("--help"), 0, "Start with:");
   expect(ken(""), 0, "study");
   for (const char* command : {"study", "compare", "eval", "ask", "generate", "train", "world", "reproduce", "logits",
-                              "tokenize", "inspect", "methods", "version", "run"}) {
+                              "tokenize", "inspect", "quantize", "methods", "version", "run"}) {
     expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
   }
 }
@@ -100,6 +100,19 @@ TEST(CliTest, empty_and_overlong_prompts_are_named) {
   std::string words;
   for (int i = 0; i < 200; ++i) words += " the";
   expect(ken("generate -m " + tiny_gguf() + " '" + words + "'"), 1, "context holds 128");
+}
+
+TEST(CliTest, a_quantised_model_opens_and_says_what_it_holds) {
+  const std::string out = (folder() / "q4.gguf").string(), wide = (folder() / "wide.gguf").string();
+  expect(ken("quantize " + tiny_gguf() + " -o " + out + " --type q4_0 --threads 2 --keep f32:blk.0.*"), 0, "Q4_0");
+  expect(ken("inspect " + out), 0, "Q4_0");
+  expect(ken("generate -m " + out + " --max-tokens 2 hello"), 0, "");
+  expect(ken("quantize " + tiny_gguf() + " -o " + out + " --type q4_k"), 0, "which do not fill Q4_K's blocks of 256");
+  expect(ken("logits " + out + " --ids 5,300,7 -o " + (folder() / "q.safetensors").string()), 0, "");
+  expect(ken("quantize " + tiny_gguf() + " -o " + wide + " --type q4_l"), 2, "did you mean q4_");
+  expect(ken("quantize " + tiny_gguf() + " -o " + wide + " --keep f32"), 2, "TYPE:PATTERN");
+  expect(ken("quantize /nowhere.gguf -o " + wide), 2, "/nowhere.gguf is no file");
+  expect(ken("quantize " + tiny_gguf() + " -o /dev/full --type f16"), 1, "/dev/full");
 }
 
 TEST(CliTest, eval_writes_results_and_names_what_is_wrong) {
