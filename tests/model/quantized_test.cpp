@@ -1,0 +1,57 @@
+// A model with quantised weights is the model of its dequantised weights: the forward pass never sees the difference.
+#include <gtest/gtest.h>
+
+#include "ken/io/quantize.h"
+#include "ken/model/model.h"
+#include "tests/fixtures.h"
+
+namespace ken::model {
+namespace {
+
+// Rows of 256 and 512, so that every format's blocks fill them.
+Config wide_config() {
+  Config c;
+  c.arch = "llama";
+  c.name = "wide";
+  c.vocab = 97;
+  c.n_layers = 2;
+  c.d_model = 256;
+  c.n_heads = 4;
+  c.n_kv_heads = 2;
+  c.d_head = 64;
+  c.rope_width = 64;
+  c.d_ff = 512;
+  c.context = 64;
+  c.tied = true;
+  return c;
+}
+
+Tensor logits(const Model& model, nn::Compute compute) {
+  const Batch batch = pack({{{5, 80, 7, 33, 2, 96}}, {{1, 2}}}, model.config.vocab);
+  ForwardOptions options;
+  options.compute = compute;
+  options.logits = ForwardOptions::Logits::all;
+  return forward(model, batch, options).logits.to(at::kFloat);
+}
+
+TEST(QuantizedModelTest, every_format_computes_what_its_dequantised_weights_do) {
+  const fs::path folder = test::scratch("quantized-model");
+  save(*make_random(wide_config(), 3), folder / "f32.gguf", io::DType::f32);
+  for (const auto& type : io::weight_types()) {
+    const fs::path small = folder / (type + ".gguf"), wide = folder / (type + "-f32.gguf");
+    const auto result = io::quantize(*io::open_tensors(folder / "f32.gguf"), small, {.dtype = io::weight_type(type)});
+    EXPECT_TRUE(result.notes.empty()) << type;
+    io::quantize(*io::open_tensors(small), wide, {.dtype = io::DType::f32});
+    const auto stored = load(small), expanded = load(wide);
+    const Tensor ours = logits(*stored, nn::Compute::f32), theirs = logits(*expanded, nn::Compute::f32);
+    EXPECT_LE((ours - theirs).abs().max().item<double>(), 1e-5 * theirs.abs().max().item<double>()) << type;
+    const Tensor fast = logits(*stored, nn::Compute::fast);
+    EXPECT_LE((fast - theirs).abs().max().item<double>(), 5e-2 * theirs.abs().max().item<double>()) << type;
+    save(*stored, folder / "again.gguf", io::weight_type(type));
+    EXPECT_EQ(io::open_tensors(folder / "again.gguf")->at("blk.1.ffn_up.weight").dtype, io::weight_type(type));
+    EXPECT_TRUE(at::isfinite(logits(*load(folder / "again.gguf"), nn::Compute::f32)).all().item<bool>()) << type;
+  }
+}
+
+}  // namespace
+}  // namespace ken::model
