@@ -72,7 +72,7 @@ DType fitting_type(const TensorInfo& tensor, DType wanted) {
   return DType::f16;
 }
 
-// "30 tensors with rows of 128 values do not fill the blocks of 256 of Q4_K and are stored as Q8_0: blk.0.attn_q..."
+// "rows of 128 do not fill Q4_K's blocks of 256; stored as Q8_0: 'blk.0.attn_q.weight' and 29 more"
 class Notes {
  public:
   void add(const TensorInfo& tensor, DType wanted, DType given) {
@@ -84,10 +84,9 @@ class Notes {
     std::vector<std::string> result;
     for (const auto& [group, names] : groups_) {
       const auto& [row, wanted, given] = group;
-      result.push_back(
-          fmt::format("{} of the tensors have rows of {}, which do not fill {}'s blocks of {}; stored as {}: {}{}",
-                      names.size(), row, dtype_name(wanted), block_of(wanted), dtype_name(given), shown(names[0]),
-                      names.size() > 1 ? ", ..." : ""));
+      result.push_back(fmt::format("rows of {} do not fill {}'s blocks of {}; stored as {}: {}{}", row,
+                                   dtype_name(wanted), block_of(wanted), dtype_name(given), shown(names[0]),
+                                   names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : ""));
     }
     return result;
   }

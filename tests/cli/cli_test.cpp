@@ -107,7 +107,7 @@ TEST(CliTest, a_quantised_model_opens_and_says_what_it_holds) {
   expect(ken("quantize " + tiny_gguf() + " -o " + out + " --type q4_0 --threads 2 --keep f32:blk.0.*"), 0, "Q4_0");
   expect(ken("inspect " + out), 0, "Q4_0");
   expect(ken("generate -m " + out + " --max-tokens 2 hello"), 0, "");
-  expect(ken("quantize " + tiny_gguf() + " -o " + out + " --type q4_k"), 0, "which do not fill Q4_K's blocks of 256");
+  expect(ken("quantize " + tiny_gguf() + " -o " + out + " --type q4_k"), 0, "do not fill Q4_K's blocks of 256");
   expect(ken("logits " + out + " --ids 5,300,7 -o " + (folder() / "q.safetensors").string()), 0, "");
   expect(ken("quantize " + tiny_gguf() + " -o " + wide + " --type q4_l"), 2, "did you mean q4_");
   expect(ken("quantize " + tiny_gguf() + " -o " + wide + " --keep f32"), 2, "TYPE:PATTERN");
