@@ -66,3 +66,27 @@ put("records", "array", b'\xef\xbb\xbf[\n {"a": "]}\\"",\n "b": -1e3},\n {}\n]\n
 put("records", "csv", b'id,text\r\n1,"a ""b"", c\nd"\r\n\r\n2,\r\n')
 put("records", "tsv", b"id\ttext, more\n1\ta\n")
 put("records", "parquet", b"PAR1\x15\x04")
+
+templates = {
+    "chat": "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' and loop.first %}{{ m['content'] | trim }}"
+            "{% elif m.content is none %}{{ m.tool_calls | tojson }}{% else %}{{ m.content }}{% endif %}\n{%- endfor %}"
+            "{% if add_generation_prompt %}<|a|>{% endif %}",
+    "blocks": "{% set ns = namespace(x=[], y='') %}{% for i in l if i > 1 %}{% set ns.x = ns.x + [i] %}{{ loop.cycle('a', 'b') }}"
+              "{% if i == 2 %}{% break %}{% endif %}{% continue %}{% else %}none{% endfor %}{{ ns.x }}"
+              "{% set b | upper %}x{{ n }}{% endset %}{% filter indent(2) %}{{ b }}{% endfilter %}"
+              "{% with a = 1, c = n %}{{ a ~ c }}{% endwith %}{% generation %}g{% endgeneration %}",
+    "macros": "{% macro g(a, b=2, c=a) -%} {{ a }}{{ b }}{{ caller() }}{{ varargs }}"
+              "{{ kwargs }} {%- endmacro %}{% call(x) g(1, 2, 3, 4, z=5) %}{{ x }}{% endcall %}",
+    "recursive": "{% for i in [1, [2, [3]]] recursive %}{% if i is iterable %}({{ loop(i) }}){% else %}{{ i }}{{ loop.depth }}"
+                 "{{ loop.changed(i) }}{{ loop.previtem }}{% endif %}{% endfor %}{% macro m(n) %}{{ m(n - 1) if n }}{% endmacro %}{{ m(3) }}",
+    "values": "{{ 1 + 2 * 3 ** 2 // 4 % 5 - -6 / 7 }}{{ 1 < 2 <= 3 != 4 and not 5 in [6] or 7 not in (8,) }}{{ {'a': [1.5e3, none], 2: true} }}"
+              "{{ s[1:-1:2] ~ s[::-1] }}{{ d.b if d is mapping else d['a'] }}{{ '%5.2f|%-4s|%x' % (f, s, n) }}{{ '{} {x}'.format(1, x=2) }}",
+    "methods": "{{ s.strip('H').split('o', 1) }}{{ s.upper().lower().title().replace('l', 'L', 1) }}{{ s.startswith(('H', 'x')) }}"
+               "{{ s.find('o', 5) }}{{ 'a,b'.rpartition(',') }}{{ ' a b'.rsplit(none, 1) }}{{ d.items()|list }}{{ d.get('z', 1) }}",
+    "filters": "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(', ') | e }}{{ l | sort(reverse=true) | batch(2, 0) | list }}"
+               "{{ d | dictsort | tojson(indent=2) }}{{ messages | groupby('role') }}{{ f | round(1, 'ceil') }}{{ s | truncate(8) | center(20) }}",
+    "spaces": "a\r\n  {%- if true -%}  b {%+ endif +%}\n\t{# c -#}  {% raw -%} {{ x }} {%- endraw %}\n{{- '\\u00e9\\n' 'x' -}}\n",
+    "clock": "{{ strftime_now('%d %b %Y %-d %f %Z') }}{% if not tools %}{{ raise_exception('none') }}{% endif %}",
+}
+for name, source in templates.items():
+    put("template", name, source.encode())

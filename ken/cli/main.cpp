@@ -68,6 +68,9 @@ int run(int argc, char** argv) {
   } catch (const ken::UsageError& error) {
     ken::cli::say(fmt::format("ken: {}\n", error.what()));
     return 2;
+  } catch (const ken::Error& error) {
+    ken::cli::say(fmt::format("ken: {}\n", error.what()));
+    return 1;
   } catch (const std::exception& error) {
     // torch's errors carry a stack trace after the first line.
     const std::string text = error.what();

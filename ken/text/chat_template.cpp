@@ -15,6 +15,13 @@ struct ChatTemplate::Parsed {
 
 namespace {
 
+std::tm local_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm result{};
+  ::localtime_r(&now, &result);
+  return result;
+}
+
 using Variables = std::vector<std::pair<std::string, jinja::Value>>;
 
 Variables read_variables(const TemplateInput& input) {
@@ -51,7 +58,7 @@ std::string ChatTemplate::render(const TemplateInput& input) const {
   const Variables variables = read_variables(input);
   jinja::Meter meter(limits_);
   const jinja::MeterScope scope(meter);
-  jinja::Interpreter interpreter(*parsed_->tree, meter, input.clock ? input.clock : template_clock);
+  jinja::Interpreter interpreter(*parsed_->tree, meter, input.clock ? input.clock : local_time);
   try {
     return interpreter.run(variables);
   } catch (const jinja::Fault& fault) {
@@ -61,16 +68,14 @@ std::string ChatTemplate::render(const TemplateInput& input) const {
 
 std::tm template_clock() {
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
-  std::time_t now = std::time(nullptr);
+  if (!epoch || !*epoch) return local_time();
+  std::time_t seconds = 0;
   std::tm result{};
-  if (!epoch || !*epoch) {
-    ::localtime_r(&now, &result);
-    return result;
-  }
   const char* end = epoch + std::strlen(epoch);
-  const auto [stopped, error] = std::from_chars(epoch, end, now);
-  if (error != std::errc() || stopped != end || !::gmtime_r(&now, &result))
-    fail_usage("template", "SOURCE_DATE_EPOCH is '{}'; it must be seconds since 1970", std::string(epoch).substr(0, 40));
+  const auto [stopped, error] = std::from_chars(epoch, end, seconds);
+  if (error != std::errc() || stopped != end || !::gmtime_r(&seconds, &result))
+    fail_usage("template", "SOURCE_DATE_EPOCH is '{}'; it must be seconds since 1970",
+               std::string(epoch).substr(0, 40));
   return result;
 }
 

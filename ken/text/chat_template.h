@@ -16,15 +16,15 @@
 namespace ken::text {
 
 struct TemplateLimits {
-  size_t source = size_t{1} << 20;   // bytes of a template
-  size_t nodes = 200'000;            // tokens of a template
-  size_t nesting = 250;              // expressions and blocks inside one another; values, too
-  size_t steps = 10'000'000;         // evaluations, and work on long values in units of about that cost
-  size_t calls = 1200;               // evaluations inside one another, over macro calls
-  size_t range = 100'000;            // length of a range
-  size_t text = size_t{1} << 24;     // bytes of one string
-  size_t memory = size_t{1} << 25;   // bytes of all values alive at once
-  size_t output = size_t{1} << 24;   // bytes of the result
+  size_t source = size_t{1} << 20;  // bytes of a template
+  size_t nodes = 200'000;           // tokens of a template
+  size_t nesting = 250;             // expressions and blocks inside one another; values, too
+  size_t steps = 2'000'000;         // evaluations, and work on long values in units of about that cost
+  size_t calls = 1200;              // evaluations inside one another, over macro calls
+  size_t range = 100'000;           // length of a range
+  size_t text = size_t{1} << 24;    // bytes of one string
+  size_t memory = size_t{1} << 25;  // bytes of all values alive at once
+  size_t output = size_t{1} << 24;  // bytes of the result
 };
 
 // The template itself refused its input (raise_exception): what() is its text, as it stands.
@@ -57,7 +57,8 @@ class ChatTemplate {
   TemplateLimits limits_;
 };
 
-// The time that SOURCE_DATE_EPOCH names, in UTC, if it is set; else local time. Throws when it is no number.
+// For a command line: the time that SOURCE_DATE_EPOCH names, in UTC, if it is set; else local time. Throws when it is
+// no number.
 std::tm template_clock();
 
 }  // namespace ken::text

@@ -62,9 +62,12 @@ class Cycler final : public Object {
   Value get(std::string_view name) const override {
     if (name == "current") return items_.list().items[at_];
     const auto self = std::const_pointer_cast<Cycler>(std::static_pointer_cast<const Cycler>(shared_from_this()));
-    if (name == "next") return make_function("next", [self](auto&&...) { return self->next(); }, depth() + 1);
+    if (name == "next")
+      return make_function(
+          "next", [self](auto&&...) { return self->next(); }, depth() + 1);
     if (name == "reset")
-      return make_function("reset", [self](auto&&...) { return self->at_ = 0, Value(); }, depth() + 1);
+      return make_function(
+          "reset", [self](auto&&...) { return self->at_ = 0, Value(); }, depth() + 1);
     return Object::get(name);
   }
 

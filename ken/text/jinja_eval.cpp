@@ -6,9 +6,11 @@
 namespace ken::text::jinja {
 
 const Value* Scope::find(Symbol symbol) const {
-  for (const Scope* scope = this; scope; scope = scope->parent.get())
+  for (const Scope* scope = this; scope; scope = scope->parent.get()) {
+    step(scope->variables.size() / 32);
     for (const auto& [name, value] : scope->variables)
       if (name == symbol) return &value;
+  }
   return nullptr;
 }
 
@@ -52,16 +54,16 @@ std::string Interpreter::run(const std::vector<std::pair<std::string, Value>>& v
     if (const auto symbol = symbol_of(name)) root_->set(*symbol, value);
   if (const auto symbol = symbol_of("namespace"))
     root_->set(*symbol, make_function("namespace", [](Interpreter& in, const Call& call) -> Value {
-                 auto space = std::make_shared<Namespace>();
-                 in.keep(space);
-                 const Value dict = make_dict(in, call);
-                 for (const auto& [key, value] : dict.dict().items) space->members.set(key, value);
-                 return ObjectRef(std::move(space));
-               }));
+      auto space = std::make_shared<Namespace>();
+      in.keep(space);
+      const Value dict = make_dict(in, call);
+      for (const auto& [key, value] : dict.dict().items) space->members.set(key, value);
+      return ObjectRef(std::move(space));
+    }));
   if (const auto symbol = symbol_of("strftime_now"))
     root_->set(*symbol, make_function("strftime_now", [](Interpreter& in, const Call& call) -> Value {
-                 return in.now(Arguments("strftime_now", call, {"format"}).text(0));
-               }));
+      return in.now(Arguments("strftime_now", call, {"format"}).text(0));
+    }));
   for (const auto& [name, value] : variables)
     if (const auto symbol = symbol_of(name)) root_->set(*symbol, value);
   std::string out;
@@ -72,15 +74,14 @@ std::string Interpreter::run(const std::vector<std::pair<std::string, Value>>& v
 
 // Texts of macros that are not finished count, too.
 void Interpreter::write(const Value& value) {
-  const size_t before = out_->size();
-  append_text(*out_, value);
-  count_output(out_->size() - before);
+  const Value text = to_text(value);
+  count_output(text.text().size());
+  out_->append(text.text());
 }
 
 void Interpreter::count_output(size_t bytes) {
   pending_ += bytes;
-  if (pending_ > meter_.limits.output)
-    fault("the output has more than {} bytes (limit: output)", meter_.limits.output);
+  if (pending_ > meter_.limits.output) fault("the output has more than {} bytes (limit: output)", meter_.limits.output);
 }
 
 // Where output goes, and how much of it waits, as they were before: also when an error passes.
@@ -126,8 +127,8 @@ Flow Interpreter::exec(const Stmt& s, const ScopeRef& scope) {
   switch (s.kind) {
     case StmtKind::data:
       step_bytes(s.text.size());
-      out_->append(s.text);
       count_output(s.text.size());
+      out_->append(s.text);
       return Flow::on;
     case StmtKind::output:
       write(eval(*s.value, scope));
@@ -197,6 +198,7 @@ void Interpreter::exec_loop(const Stmt& loop, const Value& items, const ScopeRef
   ScopeRef own;
   bool finished = false;  // as in Jinja2, a body that always leaves early counts as none
   for (const Value& item : all.list().items) {
+    step();
     if (own && own.use_count() == 1) {
       own->variables.clear();
     } else {

@@ -98,7 +98,11 @@ Value make_macro(Interpreter& interpreter, const Stmt& statement, std::string na
 class Loop final : public Object {
  public:
   Loop(Interpreter& interpreter, const Stmt& statement, ScopeRef scope, Value items, size_t depth)
-      : interpreter_(interpreter), statement_(statement), scope_(std::move(scope)), items_(std::move(items)), level_(depth) {}
+      : interpreter_(interpreter),
+        statement_(statement),
+        scope_(std::move(scope)),
+        items_(std::move(items)),
+        level_(depth) {}
   std::string_view type() const override { return "LoopContext"; }
   Value get(std::string_view name) const override;
   bool callable() const override { return true; }

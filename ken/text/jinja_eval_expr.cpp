@@ -97,8 +97,8 @@ Value Interpreter::eval_logic(const Expr& e, const ScopeRef& scope) {
   if (e.kind == ExprKind::conditional) {
     if (truth(eval(*e.items[1], scope))) return eval(*e.items[0], scope);
     if (e.items[2]) return eval(*e.items[2], scope);
-    return undefined(fmt::format(
-        "the inline if-expression on line {} evaluated to false and no else section was defined.", e.line));
+    return undefined(
+        fmt::format("the inline if-expression on line {} evaluated to false and no else section was defined.", e.line));
   }
   Value value;
   for (const auto& item : e.items) {

@@ -21,7 +21,7 @@ std::optional<char32_t> code_of(std::string_view digits, size_t count, int base)
   if (text.size() < count || text.find_first_not_of("0123456789abcdefABCDEF") != text.npos) return std::nullopt;
   const auto value = parse_integer(text, base);
   return value && *value <= 0x10FFFF && (*value < 0xD800 || *value > 0xDFFF) ? std::optional(char32_t(*value))
-                                                                              : std::nullopt;
+                                                                             : std::nullopt;
 }
 
 // Python's escapes in a string; an unknown one stands as it is.
@@ -119,7 +119,8 @@ Expression ExpressionParser::comparison() {
   const uint32_t line = reader_.current().line;
   while (true) {
     const Token& token = reader_.current();
-    if (token.type == TokenType::op && std::find(std::begin(operators), std::end(operators), token.text) != std::end(operators)) {
+    if (token.type == TokenType::op &&
+        std::find(std::begin(operators), std::end(operators), token.text) != std::end(operators)) {
       names.push_back(reader_.take().text);
     } else if (reader_.skip_name("in")) {
       names.push_back("in");
@@ -277,7 +278,8 @@ Expression ExpressionParser::dict() {
 bool ExpressionParser::ends_tuple() const {
   const TokenType type = reader_.current().type;
   return type == TokenType::output_end || type == TokenType::block_end || type == TokenType::end ||
-         reader_.is_op(")") || reader_.is_op("]") || reader_.is_op("=") || reader_.is_name("in") || reader_.is_name("recursive");
+         reader_.is_op(")") || reader_.is_op("]") || reader_.is_op("=") || reader_.is_name("in") ||
+         reader_.is_name("recursive");
 }
 
 Expression ExpressionParser::tuple(bool with_condition, bool only_primary) {

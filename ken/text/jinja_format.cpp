@@ -36,7 +36,8 @@ Conversion read_conversion(std::string_view text, size_t& at) {
     result.key = text.substr(at + 1, close - at - 1);
     at = close + 1;
   }
-  while (at < text.size() && std::string_view("#0- +").find(text[at]) != std::string_view::npos) result.flags += text[at++];
+  while (at < text.size() && std::string_view("#0- +").find(text[at]) != std::string_view::npos)
+    result.flags += text[at++];
   result.width = read_number(text, at);
   if (at < text.size() && text[at] == '.') result.precision = read_number(text, ++at);
   if (at >= text.size()) fault("incomplete format");
@@ -70,7 +71,8 @@ std::string convert_number(const Value& value, const Conversion& c) {
   }
   if (value.is<double>() && (c.type == 'x' || c.type == 'X' || c.type == 'o'))
     fault("%{} format: an integer is required, not float", c.type);
-  if (value.is<double>() && !(std::fabs(value.number()) < 9.2e18)) fault("cannot convert {} to an integer", value.number());
+  if (value.is<double>() && !(std::fabs(value.number()) < 9.2e18))
+    fault("cannot convert {} to an integer", value.number());
   const int64_t number = value.is<double>() ? int64_t(value.number()) : value.integer();
   const uint64_t size = number < 0 ? -uint64_t(number) : uint64_t(number);
   std::string digits = c.type == 'x'   ? fmt::format("{:x}", size)
@@ -96,8 +98,18 @@ std::string convert(const Value& value, const Conversion& c) {
       if (value.is_integer() && value.integer() >= 0 && value.integer() < 0xD800)
         return pad(utf8(char32_t(value.integer())), c, false);
       fault("%c requires int or char");
-    case 'd': case 'i': case 'u': case 'x': case 'X': case 'o':
-    case 'e': case 'E': case 'f': case 'F': case 'g': case 'G':
+    case 'd':
+    case 'i':
+    case 'u':
+    case 'x':
+    case 'X':
+    case 'o':
+    case 'e':
+    case 'E':
+    case 'f':
+    case 'F':
+    case 'g':
+    case 'G':
       return pad(convert_number(value, c), c, true);
     default:
       fault("unsupported format character '{}'", c.type);
@@ -194,7 +206,8 @@ std::string format_time(const std::tm& time, const std::string& format) {
       continue;
     }
     std::string part = "%";
-    if (std::string_view("-_0^#").find(format[at + 1]) != std::string_view::npos && at + 2 < format.size()) part += format[++at];
+    if (std::string_view("-_0^#").find(format[at + 1]) != std::string_view::npos && at + 2 < format.size())
+      part += format[++at];
     const char c = format[++at];
     part += c;
     if (c == 'z' || c == 'Z') continue;  // datetime.now() has no time zone

@@ -68,7 +68,8 @@ class JsonWriter {
   void put_text(const std::string& text) {
     step_bytes(text.size() * 8);
     out_ += '"';
-    for (size_t at = 0, length = 0; at < text.size(); at += length) put_character(text, at, character(text, at, length));
+    for (size_t at = 0, length = 0; at < text.size(); at += length)
+      put_character(text, at, character(text, at, length));
     out_ += '"';
     check_text(out_.size());
   }
@@ -130,8 +131,7 @@ class JsonWriter {
 
   void put_key(const Value& key) {
     if (key.is_text()) return put_text(key.text());
-    if (!key.is_number() && !key.is_none())
-      fault("keys must be str, int, float, bool or None, not {}", type_name(key));
+    if (!key.is_number() && !key.is_none()) fault("keys must be str, int, float, bool or None, not {}", type_name(key));
     out_ += '"';
     put(key);
     out_ += '"';
@@ -148,7 +148,8 @@ Value read(const Json& json, size_t depth) {
     case Json::value_t::boolean:
       return json.get<bool>();
     case Json::value_t::number_unsigned:
-      if (json.get<uint64_t>() > uint64_t(INT64_MAX)) fault("an integer that does not fit into 64 bits (limit: integers)");
+      if (json.get<uint64_t>() > uint64_t(INT64_MAX))
+        fault("an integer that does not fit into 64 bits (limit: integers)");
       return json.get<int64_t>();
     case Json::value_t::number_integer:
       return json.get<int64_t>();

@@ -43,8 +43,7 @@ class Lexer {
 
   void put(TokenType type, std::string_view text) {
     if (type == TokenType::data && text.empty()) return;
-    if (tokens_.size() >= limits_.nodes)
-      refuse("the template has more than {} tokens (limit: nodes)", limits_.nodes);
+    if (tokens_.size() >= limits_.nodes) refuse("the template has more than {} tokens (limit: nodes)", limits_.nodes);
     tokens_.push_back({type, line_, text});
   }
 
@@ -55,7 +54,9 @@ class Lexer {
   }
 
   char peek(size_t i) const { return i < source_.size() ? source_[i] : '\0'; }
-  bool stands(size_t i, std::string_view text) const { return source_.substr(std::min(i, source_.size()), text.size()) == text; }
+  bool stands(size_t i, std::string_view text) const {
+    return source_.substr(std::min(i, source_.size()), text.size()) == text;
+  }
 
   size_t find_tag() const {
     for (size_t i = source_.find('{', at_); i != source_.npos; i = source_.find('{', i + 1))
@@ -184,7 +185,8 @@ class Lexer {
     const char kind = peek(at_) == '0' ? char(peek(at_ + 1) | 0x20) : '\0';
     if (kind == 'x' || kind == 'b' || kind == 'o') {
       const auto fits = [&](char c) {
-        return kind == 'x' ? std::isxdigit(static_cast<unsigned char>(c)) != 0 : c >= '0' && c <= (kind == 'b' ? '1' : '7');
+        return kind == 'x' ? std::isxdigit(static_cast<unsigned char>(c)) != 0
+                           : c >= '0' && c <= (kind == 'b' ? '1' : '7');
       };
       const size_t first = at_ + 2 + (peek(at_ + 2) == '_'), end = digits_end(first, fits);
       if (end != first) return take(TokenType::integer, end);
@@ -220,10 +222,11 @@ class Lexer {
   }
 
   void read_operator() {
-    static constexpr std::string_view operators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
-                                                     "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
-    const auto* found = std::find_if(std::begin(operators), std::end(operators),
-                                     [&](std::string_view op) { return stands(at_, op); });
+    static constexpr std::string_view operators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
+                                                     "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                                     ">",  "<",  "=",  ".",  ":",  "|",  ",", ";"};
+    const auto* found =
+        std::find_if(std::begin(operators), std::end(operators), [&](std::string_view op) { return stands(at_, op); });
     if (found == std::end(operators)) {
       size_t length = 0;
       character(source_, at_, length);

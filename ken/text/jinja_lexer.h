@@ -9,8 +9,19 @@
 
 namespace ken::text::jinja {
 
-enum class TokenType : uint8_t { data, output_begin, output_end, block_begin, block_end, name, string, integer,
-                                 real, op, end };
+enum class TokenType : uint8_t {
+  data,
+  output_begin,
+  output_end,
+  block_begin,
+  block_end,
+  name,
+  string,
+  integer,
+  real,
+  op,
+  end
+};
 
 struct Token {
   TokenType type;

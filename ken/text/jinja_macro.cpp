@@ -12,9 +12,7 @@ class Macro final : public Object {
       : statement_(statement), name_(std::move(name)), scope_(std::move(scope)) {}
   std::string_view type() const override { return "Macro"; }
   bool callable() const override { return true; }
-  Value get(std::string_view name) const override {
-    return name == "name" ? Value(name_) : Object::get(name);
-  }
+  Value get(std::string_view name) const override { return name == "name" ? Value(name_) : Object::get(name); }
 
   Value call(Interpreter& interpreter, const Call& call) override {
     const auto own = std::make_shared<Scope>();
@@ -75,9 +73,9 @@ class Macro final : public Object {
       const auto given = [&](const auto& entry) { return entry.first == parameters[i]; };
       if (std::any_of(own->variables.begin(), own->variables.end(), given)) continue;
       const size_t without = parameters.size() - defaults.size();
-      own->set(parameters[i],
-               i < without ? undefined(fmt::format("parameter '{}' was not provided", interpreter.name_of(parameters[i])))
-                           : interpreter.eval(*defaults[i - without], own));
+      own->set(parameters[i], i < without ? undefined(fmt::format("parameter '{}' was not provided",
+                                                                  interpreter.name_of(parameters[i])))
+                                          : interpreter.eval(*defaults[i - without], own));
     }
   }
 
@@ -119,12 +117,15 @@ Value Loop::get(std::string_view name) const {
 Value Loop::method(std::string_view name) const {
   const auto self = std::const_pointer_cast<Loop>(std::static_pointer_cast<const Loop>(shared_from_this()));
   if (name == "changed")
-    return make_function("changed", [self](Interpreter&, const Call& call) -> Value { return self->changed(call); },
-                         depth() + 1);
-  return make_function("cycle", [self](Interpreter&, const Call& call) -> Value {
-    if (call.positional.empty()) fault("no items for cycling given");
-    return call.positional[self->index % call.positional.size()];
-  }, depth() + 1);
+    return make_function(
+        "changed", [self](Interpreter&, const Call& call) -> Value { return self->changed(call); }, depth() + 1);
+  return make_function(
+      "cycle",
+      [self](Interpreter&, const Call& call) -> Value {
+        if (call.positional.empty()) fault("no items for cycling given");
+        return call.positional[self->index % call.positional.size()];
+      },
+      depth() + 1);
 }
 
 bool Loop::changed(const Call& call) {

@@ -45,7 +45,12 @@ inline void step(size_t n = 1) {
     fault("the template took more than {} steps (limit: steps)", meter->limits.steps);
 }
 // Work on so many bytes that are copied or compared.
-inline void step_bytes(size_t bytes) { step(1 + bytes / 64); }
+inline void step_bytes(size_t bytes) { step(1 + bytes / 32); }
+
+// A search may compare the whole wanted text at each place.
+inline void step_search(std::string_view text, std::string_view wanted) {
+  step_bytes(text.size() + text.size() / 64 * wanted.size());
+}
 
 inline const TemplateLimits& limits() {
   static const TemplateLimits standard;

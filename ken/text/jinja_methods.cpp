@@ -39,7 +39,7 @@ Value split_text(const Value& self, const Call& call) {
   const Arguments arguments("split", call, {"sep", "maxsplit"});
   const auto separator = arguments.optional_text(0);
   const int64_t most = arguments.integer(1, -1);
-  step_bytes(self.text().size() * 4);
+  step_search(self.text(), separator.value_or(" "));
   Charge charge(self.text().size() * 4);
   return texts(from_right ? split_right(self.text(), separator, most) : split(self.text(), separator, most));
 }
@@ -54,6 +54,7 @@ Value lines(const Value& self, const Call& call) {
 // The part between two positions in characters, for startswith, find and their kin.
 std::string_view window(const std::string& text, const Arguments& arguments, size_t& first) {
   first = 0;
+  step_bytes(text.size());
   if (!arguments.has(1) && !arguments.has(2)) return text;
   const auto size = int64_t(characters(text));
   const auto bound = [&](size_t i, int64_t standard) {
@@ -91,11 +92,11 @@ template <bool from_right, bool must>
 Value find_text(const Value& self, const Call& call) {
   const Arguments arguments("find", call, {"sub", "start", "end"});
   size_t first = 0;
-  step_bytes(self.text().size());
   const std::string_view part = window(self.text(), arguments, first);
   const std::string& wanted = arguments.text(0);
+  step_search(part, wanted);
   const size_t at = from_right ? part.rfind(wanted) : part.find(wanted);
-  if (at != part.npos) return int64_t(first + characters(part.substr(0, at)));
+  if (at != part.npos && part.data()) return int64_t(first + characters(part.substr(0, at)));
   if (must) fault("substring not found");
   return -1;
 }
@@ -103,9 +104,9 @@ Value find_text(const Value& self, const Call& call) {
 Value count_text(const Value& self, const Call& call) {
   const Arguments arguments("count", call, {"sub", "start", "end"});
   size_t first = 0;
-  step_bytes(self.text().size());
   const std::string_view part = window(self.text(), arguments, first);
   const std::string& wanted = arguments.text(0);
+  step_search(part, wanted);
   if (wanted.empty()) return int64_t(characters(part)) + 1;
   int64_t count = 0;
   for (size_t at = part.find(wanted); at != part.npos; at = part.find(wanted, at + wanted.size())) ++count;
@@ -114,10 +115,9 @@ Value count_text(const Value& self, const Call& call) {
 
 Value replace_text(const Value& self, const Call& call) {
   const Arguments arguments("replace", call, {"old", "new", "count"});
-  step_bytes(self.text().size() * 4);
+  step_search(self.text(), arguments.text(0));
   const std::string to = self.markup() ? escape(arguments.at(1)).text() : arguments.text(1);
   std::string out = replace(self.text(), arguments.text(0), to, arguments.integer(2, -1));
-  step_bytes(out.size());
   return Value(std::move(out), self.markup());
 }
 
@@ -140,7 +140,7 @@ Value partition(const Value& self, const Call& call) {
   const Arguments arguments("partition", call, {"sep"});
   const std::string &text = self.text(), &mark = arguments.text(0);
   if (mark.empty()) fault("empty separator");
-  step_bytes(text.size());
+  step_search(text, mark);
   const size_t at = from_right ? text.rfind(mark) : text.find(mark);
   if (at == text.npos)
     return make_list(from_right ? std::vector<Value>{"", "", text} : std::vector<Value>{text, "", ""}, Form::tuple);
@@ -189,21 +189,36 @@ Value formatted(const Value& self, const Call& call) { return format_text(self.t
 
 const MethodTable& text_methods() {
   static const MethodTable table{
-      {"upper", converted<upper>},           {"lower", converted<lower>},
-      {"casefold", converted<lower>},        {"capitalize", converted<capitalize>},
-      {"title", converted<title>},           {"swapcase", converted<swap_case>},
-      {"strip", stripped<Side::both>},       {"lstrip", stripped<Side::left>},
-      {"rstrip", stripped<Side::right>},     {"split", split_text<false>},
-      {"rsplit", split_text<true>},          {"splitlines", lines},
-      {"startswith", begins_or_ends<true>},  {"endswith", begins_or_ends<false>},
-      {"find", find_text<false, false>},     {"rfind", find_text<true, false>},
-      {"index", find_text<false, true>},     {"rindex", find_text<true, true>},
-      {"count", count_text},                 {"replace", replace_text},
-      {"join", join_text},                   {"partition", partition<false>},
-      {"rpartition", partition<true>},       {"removeprefix", without<true>},
-      {"removesuffix", without<false>},      {"ljust", justified<Pad::left>},
-      {"rjust", justified<Pad::right>},      {"center", justified<Pad::center>},
-      {"zfill", zero_filled},                {"format", formatted},
+      {"upper", converted<upper>},
+      {"lower", converted<lower>},
+      {"casefold", converted<lower>},
+      {"capitalize", converted<capitalize>},
+      {"title", converted<title>},
+      {"swapcase", converted<swap_case>},
+      {"strip", stripped<Side::both>},
+      {"lstrip", stripped<Side::left>},
+      {"rstrip", stripped<Side::right>},
+      {"split", split_text<false>},
+      {"rsplit", split_text<true>},
+      {"splitlines", lines},
+      {"startswith", begins_or_ends<true>},
+      {"endswith", begins_or_ends<false>},
+      {"find", find_text<false, false>},
+      {"rfind", find_text<true, false>},
+      {"index", find_text<false, true>},
+      {"rindex", find_text<true, true>},
+      {"count", count_text},
+      {"replace", replace_text},
+      {"join", join_text},
+      {"partition", partition<false>},
+      {"rpartition", partition<true>},
+      {"removeprefix", without<true>},
+      {"removesuffix", without<false>},
+      {"ljust", justified<Pad::left>},
+      {"rjust", justified<Pad::right>},
+      {"center", justified<Pad::center>},
+      {"zfill", zero_filled},
+      {"format", formatted},
   };
   return table;
 }

@@ -31,8 +31,7 @@ int64_t power(int64_t base, int64_t exponent) {
   if (op == "+" && a.is_text()) fault("can only concatenate str (not \"{}\") to str", type_name(b));
   if (op == "+" && a.is_list() && a.list().form <= Form::tuple)
     fault("can only concatenate {0} (not \"{1}\") to {0}", type_name(a), type_name(b));
-  if (op == "*" && (a.is_text() || a.is_list()))
-    fault("can't multiply sequence by non-int of type '{}'", type_name(b));
+  if (op == "*" && (a.is_text() || a.is_list())) fault("can't multiply sequence by non-int of type '{}'", type_name(b));
   fault("unsupported operand type(s) for {}: '{}' and '{}'", op == "**" ? "** or pow()" : op, type_name(a),
         type_name(b));
 }
@@ -42,8 +41,9 @@ Value integers(std::string_view op, int64_t a, int64_t b) {
   if (op == "+") return checked(__builtin_add_overflow(a, b, &result), result);
   if (op == "-") return checked(__builtin_sub_overflow(a, b, &result), result);
   if (op == "*") return checked(__builtin_mul_overflow(a, b, &result), result);
-  if (op == "**") return b >= 0 ? Value(power(a, b)) : a == 0 ? fault("0.0 cannot be raised to a negative power"), Value()
-                                                               : Value(std::pow(double(a), double(b)));
+  if (op == "**")
+    return b >= 0 ? Value(power(a, b)) : a == 0 ? fault("0.0 cannot be raised to a negative power"),
+           Value() : Value(std::pow(double(a), double(b)));
   if (b == 0) fault("{}", op == "/" ? "division by zero" : "integer division or modulo by zero");
   if (op == "/") return double(a) / double(b);
   if (b == -1) return op == "%" ? Value(0) : integers("-", 0, a);
@@ -60,7 +60,8 @@ Value floats(std::string_view op, double a, double b) {
     if (a < 0 && std::floor(b) != b) fault("a complex number is not supported");
     return std::pow(a, b);
   }
-  if (b == 0) fault("{}", op == "%" ? "float modulo" : op == "//" ? "float floor division by zero" : "float division by zero");
+  if (b == 0)
+    fault("{}", op == "%" ? "float modulo" : op == "//" ? "float floor division by zero" : "float division by zero");
   if (op == "/") return a / b;
   double rest = std::fmod(a, b);
   if (rest != 0 && (rest < 0) != (b < 0)) rest += b;
@@ -73,9 +74,11 @@ Value repeat(const Value& value, int64_t count) {
   if (value.is_text()) {
     const std::string& text = value.text();
     if (times && text.size() > limits().text / times) check_text(limits().text + 1);
-    std::string out;
     step_bytes(text.size() * times);
-    for (size_t i = 0; i < times; ++i) out += text;
+    std::string out;
+    out.reserve(text.size() * times);
+    if (text.size() == 1) out.assign(times, text[0]);
+    while (out.size() < text.size() * times) out += text;
     return Value(std::move(out), value.markup());
   }
   const auto& items = value.list().items;
@@ -95,9 +98,7 @@ Value join_texts(const Value& a, const Value& b) {
   return Value(escape(a).text() + escape(b).text(), true);
 }
 
-bool repeats(const Value& value) {
-  return value.is_text() || (value.is_list() && value.list().form <= Form::tuple);
-}
+bool repeats(const Value& value) { return value.is_text() || (value.is_list() && value.list().form <= Form::tuple); }
 
 // slice.indices() of Python: the first index, the one to stop before and the stride.
 struct Range {
@@ -125,18 +126,35 @@ Range slice_range(const Value& start, const Value& stop, const Value& step, int6
 template <typename Add>
 void each_index(const Range& range, Add&& add) {
   if (range.step > 0) {
-    for (int64_t i = range.start; i < range.stop; i = range.stop - i > range.step ? i + range.step : range.stop) add(i);
+    for (int64_t i = range.start; i<range.stop; i = range.stop - i> range.step ? i + range.step : range.stop) add(i);
   } else {
     for (int64_t i = range.start; i > range.stop; i = range.stop - i < range.step ? i + range.step : range.stop) add(i);
   }
+}
+
+std::string slice_text(const std::string& text, const Value& start, const Value& stop, const Value& stride) {
+  step_bytes(text.size());
+  const Range range = slice_range(start, stop, stride, int64_t(characters(text)));
+  if (range.step == 1) {
+    if (range.start >= range.stop) return "";
+    const size_t begin = byte_of(text, size_t(range.start));
+    const std::string_view rest = std::string_view(text).substr(begin);
+    return std::string(rest.substr(0, byte_of(rest, size_t(range.stop - range.start))));
+  }
+  const Charge charge(text.size() * sizeof(std::string_view));
+  const auto parts = split_characters(text);
+  std::string out;
+  each_index(range, [&](int64_t i) { out += parts[size_t(i)]; });
+  return out;
 }
 
 Value missing_element(const Value& value, const Value& key) {
   std::string name;
   append_repr(name, key);
   const std::string_view type = value.is_none() ? "None" : type_name(value);
-  return undefined(key.is_text() ? fmt::format("'{}{}' has no attribute {}", type, value.is_none() ? "" : " object", name)
-                                 : fmt::format("{} object has no element {}", type, name));
+  return undefined(key.is_text()
+                       ? fmt::format("'{}{}' has no attribute {}", type, value.is_none() ? "" : " object", name)
+                       : fmt::format("{} object has no element {}", type, name));
 }
 
 std::optional<Value> element(const Value& value, int64_t index) {
@@ -175,14 +193,8 @@ Value negate(const Value& value) {
 
 Value slice(const Value& value, const Value& start, const Value& stop, const Value& stride) {
   require_defined(value);
-  if (value.is_text()) {
-    step_bytes(value.text().size());
-    Charge charge(value.text().size() * sizeof(std::string_view));
-    const auto parts = split_characters(value.text());
-    std::string out;
-    each_index(slice_range(start, stop, stride, int64_t(parts.size())), [&](int64_t i) { out += parts[size_t(i)]; });
-    return Value(std::move(out), value.markup());
-  }
+  if (value.is_text()) return Value(slice_text(value.text(), start, stop, stride), value.markup());
+  if (value.is_dict()) fault("unhashable type: 'slice'");
   if (!value.is_list() || value.list().form > Form::range) return missing_element(value, "slice");
   const auto& items = value.list().items;
   Charge charge(items.size() * sizeof(Value));

@@ -46,7 +46,8 @@ using Statement = std::unique_ptr<Stmt>;
 
 class StatementParser {
  public:
-  StatementParser(TokenReader& reader, Template& result) : reader_(reader), expressions_(reader, result), template_(result) {}
+  StatementParser(TokenReader& reader, Template& result)
+      : reader_(reader), expressions_(reader, result), template_(result) {}
 
   Body run() {
     Body body = statements({});
@@ -105,14 +106,22 @@ class StatementParser {
   Statement tag() {
     using Parse = Statement (StatementParser::*)(uint32_t);
     static const std::unordered_map<std::string_view, Parse> tags{
-        {"if", &StatementParser::branch},          {"for", &StatementParser::loop},
-        {"set", &StatementParser::set},            {"macro", &StatementParser::macro},
-        {"call", &StatementParser::call_block},    {"filter", &StatementParser::filter_block},
-        {"with", &StatementParser::with},          {"generation", &StatementParser::generation},
-        {"block", &StatementParser::named_block},  {"print", &StatementParser::print},
-        {"break", &StatementParser::break_loop},   {"continue", &StatementParser::continue_loop},
-        {"include", &StatementParser::other_file}, {"import", &StatementParser::other_file},
-        {"from", &StatementParser::other_file},    {"extends", &StatementParser::other_file},
+        {"if", &StatementParser::branch},
+        {"for", &StatementParser::loop},
+        {"set", &StatementParser::set},
+        {"macro", &StatementParser::macro},
+        {"call", &StatementParser::call_block},
+        {"filter", &StatementParser::filter_block},
+        {"with", &StatementParser::with},
+        {"generation", &StatementParser::generation},
+        {"block", &StatementParser::named_block},
+        {"print", &StatementParser::print},
+        {"break", &StatementParser::break_loop},
+        {"continue", &StatementParser::continue_loop},
+        {"include", &StatementParser::other_file},
+        {"import", &StatementParser::other_file},
+        {"from", &StatementParser::other_file},
+        {"extends", &StatementParser::other_file},
     };
     const Token token = reader_.current();
     if (token.type != TokenType::name) reader_.refuse_expected("the name of a tag");

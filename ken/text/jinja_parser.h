@@ -32,7 +32,9 @@ class TokenReader {
   void expect(TokenType type, std::string_view what);
   std::string found() const;  // the current token in words
   [[noreturn]] void refuse(const std::string& text) const;
-  [[noreturn]] void refuse_expected(std::string_view what) const { refuse(fmt::format("expected {}, got {}", what, found())); }
+  [[noreturn]] void refuse_expected(std::string_view what) const {
+    refuse(fmt::format("expected {}, got {}", what, found()));
+  }
 
   class Nested {  // one level of expressions or blocks inside one another
    public:
@@ -59,8 +61,8 @@ class ExpressionParser {
   Expression expression(bool with_condition = true);
   // Several expressions with commas between are a tuple, also without brackets.
   Expression tuple(bool with_condition = true, bool only_primary = false);
-  Expression target();  // what {% set %} and {% for %} may assign to
-  Expression assignment_target();  // the same, or the member of a namespace
+  Expression target();                                        // what {% set %} and {% for %} may assign to
+  Expression assignment_target();                             // the same, or the member of a namespace
   Expression filters(Expression value, bool first_is_given);  // the chain after |, or that of a filter block
   Expression unary(bool with_filters = true);
   std::unique_ptr<ArgumentList> arguments();

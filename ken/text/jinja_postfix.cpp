@@ -43,7 +43,8 @@ Expression ExpressionParser::dot(Expression value) {
   reader_.take();
   const Token token = reader_.take();
   if (token.type == TokenType::name) return make(ExprKind::attribute, token.line, items(value), token.text);
-  if (token.type != TokenType::integer) reader_.refuse(fmt::format("expected name or number after '.', got '{}'", token.text.substr(0, 40)));
+  if (token.type != TokenType::integer)
+    reader_.refuse(fmt::format("expected name or number after '.', got '{}'", token.text.substr(0, 40)));
   Expression index = number(token);
   return make(ExprKind::subscript, token.line, items(value, index));
 }
@@ -57,8 +58,7 @@ Expression ExpressionParser::subscript(Expression value) {
     keys.push_back(subscript_item());
   }
   reader_.expect_op("]");
-  if (keys.empty()) reader_.refuse("expected subscript expression");
-  if (keys.size() > 1) {
+  if (keys.size() != 1) {
     Expression key = make(ExprKind::tuple, line, std::move(keys));
     return make(ExprKind::subscript, line, items(value, key));
   }
@@ -188,7 +188,8 @@ Expression ExpressionParser::target() {
 }
 
 Expression ExpressionParser::assignment_target() {
-  const bool member = reader_.is(TokenType::name) && reader_.ahead().type == TokenType::op && reader_.ahead().text == ".";
+  const bool member =
+      reader_.is(TokenType::name) && reader_.ahead().type == TokenType::op && reader_.ahead().text == ".";
   if (!member) return target();
   Expression space = name(reader_.take());
   reader_.take();

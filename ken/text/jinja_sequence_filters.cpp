@@ -109,7 +109,8 @@ Value extreme(Interpreter&, const Value& value, const Call& call) {
   std::optional<std::pair<Value, Value>> best;
   for (Value& item : iterate(value)) {
     Value key = sort_key(item, arguments.get(1, Value()), arguments.flag(0, false));
-    if (!best || (largest ? less(best->first, key) : less(key, best->first))) best.emplace(std::move(key), std::move(item));
+    if (!best || (largest ? less(best->first, key) : less(key, best->first)))
+      best.emplace(std::move(key), std::move(item));
   }
   return best ? best->second : undefined("No aggregated item, sequence was empty.");
 }
@@ -138,7 +139,8 @@ Value joined(Interpreter&, const Value& value, const Call& call) {
 
 Value first(Interpreter&, const Value& value, const Call& call) {
   const Arguments arguments("first", call, {});
-  if (value.is_text()) return value.text().empty() ? undefined("No first item, sequence was empty.") : subscript(value, 0);
+  if (value.is_text())
+    return value.text().empty() ? undefined("No first item, sequence was empty.") : subscript(value, 0);
   const auto items = iterate(value);
   return items.empty() ? undefined("No first item, sequence was empty.") : items.front();
 }
@@ -268,11 +270,25 @@ Value counted(Interpreter&, const Value& value, const Call& call) {
 
 const FilterTable& sequence_filters() {
   static const FilterTable table{
-      {"length", counted},     {"count", counted},       {"first", first},        {"last", last},
-      {"reverse", reversed},   {"sort", sorted},         {"dictsort", sorted_dict}, {"groupby", grouped},
-      {"unique", unique},      {"min", extreme<false>},  {"max", extreme<true>},  {"sum", sum},
-      {"join", joined},        {"batch", batch},         {"slice", columns},      {"items", pairs},
-      {"default", or_default}, {"d", or_default},        {"attr", attribute_of},
+      {"length", counted},
+      {"count", counted},
+      {"first", first},
+      {"last", last},
+      {"reverse", reversed},
+      {"sort", sorted},
+      {"dictsort", sorted_dict},
+      {"groupby", grouped},
+      {"unique", unique},
+      {"min", extreme<false>},
+      {"max", extreme<true>},
+      {"sum", sum},
+      {"join", joined},
+      {"batch", batch},
+      {"slice", columns},
+      {"items", pairs},
+      {"default", or_default},
+      {"d", or_default},
+      {"attr", attribute_of},
       {"list", [](Interpreter&, const Value& value, const Call&) { return make_list(iterate(value)); }},
   };
   return table;

@@ -197,9 +197,7 @@ std::string upper(std::string_view text) {
     return out;
   }
   out.clear();
-  icu::UnicodeString::fromUTF8({text.data(), int32_t(text.size())})
-      .toUpper(icu::Locale::getRoot())
-      .toUTF8String(out);
+  icu::UnicodeString::fromUTF8({text.data(), int32_t(text.size())}).toUpper(icu::Locale::getRoot()).toUTF8String(out);
   return out;
 }
 
@@ -210,9 +208,7 @@ std::string lower(std::string_view text) {
     return out;
   }
   out.clear();
-  icu::UnicodeString::fromUTF8({text.data(), int32_t(text.size())})
-      .toLower(icu::Locale::getRoot())
-      .toUTF8String(out);
+  icu::UnicodeString::fromUTF8({text.data(), int32_t(text.size())}).toLower(icu::Locale::getRoot()).toUTF8String(out);
   return out;
 }
 
@@ -224,12 +220,16 @@ std::string capitalize(std::string_view text) {
 }
 
 std::string title(std::string_view text) {
+  constexpr char32_t sigma = 0x3a3;
+  const auto cased = [](char32_t c) { return bool(u_hasBinaryProperty(UChar32(c), UCHAR_CASED)); };
   std::string out;
   bool inside = false;
-  each_character(text, [&](char32_t c) {
-    out += inside ? lower(utf8(c)) : titled(c);
-    inside = u_hasBinaryProperty(UChar32(c), UCHAR_CASED);
-  });
+  for (size_t at = 0, length = 0, ignored = 0; at < text.size(); at += length) {
+    const char32_t c = character(text, at, length);
+    const bool ends = at + length == text.size() || !cased(character(text, at + length, ignored));
+    out += !inside ? titled(c) : c == sigma && ends ? "\u03c2" : lower(utf8(c));
+    inside = cased(c);
+  }
   return out;
 }
 
@@ -271,8 +271,7 @@ std::vector<std::string> split(std::string_view text, const std::optional<std::s
   return parts;
 }
 
-std::vector<std::string> split_right(std::string_view text, const std::optional<std::string>& separator,
-                                     int64_t most) {
+std::vector<std::string> split_right(std::string_view text, const std::optional<std::string>& separator, int64_t most) {
   if (!separator) return split_words_right(text, most);
   if (separator->empty()) fault("empty separator");
   std::vector<std::string> parts;
@@ -309,12 +308,23 @@ std::string html_escape(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '\'': out += "&#39;"; break;
-      case '"': out += "&#34;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      default:
+        out += c;
     }
   }
   check_text(out.size());

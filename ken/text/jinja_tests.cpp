@@ -30,7 +30,7 @@ const std::unordered_map<std::string_view, Test>& plain_tests() {
       {"mapping", [](const Value& v) { return v.is_dict(); }},
       {"sequence", is_sequence},
       {"iterable", iterable},
-      {"callable", [](const Value& v) { return v.is<ObjectRef>() && v.object().callable(); }},
+      {"callable", [](const Value& v) { return v.is_undefined() || (v.is<ObjectRef>() && v.object().callable()); }},
       {"escaped", [](const Value& v) { return v.markup(); }},
       {"lower", [](const Value& v) { return all_are(to_text(v).text(), "islower"); }},
       {"upper", [](const Value& v) { return all_are(to_text(v).text(), "isupper"); }},
@@ -79,7 +79,8 @@ bool apply_test(std::string_view name, const Value& value, const Call& call) {
   }
   if (const auto found = comparisons().find(name); found != comparisons().end())
     return found->second(value, Arguments(name, call, {"other"}).at(0));
-  if (name == "test") return value.is_text() && (plain_tests().contains(value.text()) || comparisons().contains(value.text()));
+  if (name == "test")
+    return value.is_text() && (plain_tests().contains(value.text()) || comparisons().contains(value.text()));
   fault("no test named '{}'", name.substr(0, 80));
 }
 

@@ -20,7 +20,9 @@ Value converted(Interpreter&, const Value& value, const Call& call) {
 std::string title_words(std::string_view text) {
   std::string out;
   std::string_view rest = text;
-  const auto starts_word = [](char32_t c) { return is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<'; };
+  const auto starts_word = [](char32_t c) {
+    return is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+  };
   while (!rest.empty()) {
     size_t end = 0, length = 0;
     while (end < rest.size() && !starts_word(character(rest, end, length))) end += length;
@@ -46,10 +48,9 @@ Value trim(Interpreter&, const Value& value, const Call& call) {
 Value replace_filter(Interpreter&, const Value& value, const Call& call) {
   const Arguments arguments("replace", call, {"old", "new", "count"});
   const Value text = to_text(value);
-  step_bytes(text.text().size() * 4);
+  step_search(text.text(), to_text(arguments.at(0)).text());
   const int64_t count = arguments.has(2) && !arguments.at(2).is_none() ? arguments.integer(2) : -1;
   std::string out = replace(text.text(), to_text(arguments.at(0)).text(), to_text(arguments.at(1)).text(), count);
-  step_bytes(out.size());
   return out;
 }
 
@@ -69,7 +70,6 @@ Value indent(Interpreter&, const Value& value, const Call& call) {
     out += lines[i];
     check_text(out.size());
   }
-  step_bytes(out.size());
   return Value(std::move(out), text.markup());
 }
 
@@ -79,7 +79,8 @@ Value center(Interpreter& interpreter, const Value& value, const Call& call) {
 }
 
 Value format_filter(Interpreter&, const Value& value, const Call& call) {
-  if (!call.positional.empty() && !call.named.empty()) fault("can't handle positional and keyword arguments at the same time");
+  if (!call.positional.empty() && !call.named.empty())
+    fault("can't handle positional and keyword arguments at the same time");
   if (call.named.empty()) return percent(to_text(value), make_list(call.positional, Form::tuple));
   auto dict = std::make_shared<Dict>();
   for (const auto& [name, argument] : call.named) dict->set(Value(name), argument);
@@ -107,7 +108,10 @@ Value word_count(Interpreter&, const Value& value, const Call& call) {
   step_bytes(text.text().size() * 4);
   int64_t count = 0;
   bool inside = false;
-  for (const auto part : split_characters(text.text())) {
+  const std::string_view all = text.text();
+  for (size_t at = 0, length = 0; at < all.size(); at += length) {
+    character(all, at, length);
+    const std::string_view part = all.substr(at, length);
     const bool word = part == "_" || all_are(part, "isalnum");
     count += word && !inside;
     inside = word;
@@ -122,7 +126,8 @@ Value url_encode(Interpreter&, const Value& value, const Call& call) {
   step_bytes(text.text().size() * 4);
   std::string out;
   for (const char c : text.text()) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) || std::string_view("_.-~/").find(c) != std::string_view::npos;
+    const bool plain =
+        std::isalnum(static_cast<unsigned char>(c)) || std::string_view("_.-~/").find(c) != std::string_view::npos;
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", uint8_t(c));
   }
   return out;

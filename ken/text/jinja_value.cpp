@@ -73,6 +73,7 @@ bool equal_dicts(const Dict& a, const Dict& b) {
 }
 
 bool hashable(const Value& value) {
+  step();  // a tuple may hold another many times
   if (value.is_dict()) return false;
   if (!value.is_list()) return true;
   const List& list = value.list();
@@ -84,6 +85,7 @@ bool hashable(const Value& value) {
 
 Value::Value(std::string text, bool markup) {
   check_text(text.size());
+  if (text.size() > 256) step_bytes(text.size());
   data_ = std::make_shared<const Text>(std::move(text), markup);
 }
 const std::string& Value::text() const { return std::get<TextRef>(data_)->bytes; }
@@ -172,7 +174,8 @@ std::string_view type_name(const Value& value) {
   if (value.is_text()) return value.markup() ? "Markup" : "str";
   if (value.is_dict()) return "dict";
   if (!value.is_list()) return value.object().type();
-  constexpr std::string_view names[] = {"list", "tuple", "range", "generator", "dict_keys", "dict_values", "dict_items"};
+  constexpr std::string_view names[] = {"list",      "tuple",       "range",     "generator",
+                                        "dict_keys", "dict_values", "dict_items"};
   return names[int(value.list().form)];
 }
 
@@ -223,7 +226,7 @@ bool less(const Value& a, const Value& b, std::string_view op) {
 bool contains(const Value& container, const Value& item) {
   if (container.is_text()) {
     if (!item.is_text()) fault("'in <string>' requires string as left operand, not {}", type_name(item));
-    step_bytes(container.text().size());
+    step_search(container.text(), item.text());
     return container.text().find(item.text()) != std::string::npos;
   }
   if (container.is_dict()) return container.dict().find(item) != nullptr;
