@@ -39,7 +39,10 @@ void run(const Flags& flags) {
   const fs::path path = flags.model;
   const bool file = !flags.model.empty() && flags.model != "almanac";
   if (file && !fs::exists(path)) fail_usage("tokenize", "{} is no file", flags.model);
-  const auto tokenizer = file ? text::tokenizer_from_gguf(io::open_tensors(path)->metadata) : open_model("")->tokenizer;
+  const auto metadata = [&] {
+    return fs::is_directory(path) ? text::tokenizer_metadata(path) : io::open_tensors(path)->metadata;
+  };
+  const auto tokenizer = file ? text::tokenizer_from_gguf(metadata()) : open_model("")->tokenizer;
   std::string input{std::istreambuf_iterator<char>(std::cin), {}};
   const std::string separator = flags.separator.empty() ? "\n" : unescape(flags.separator);
   std::string out;
@@ -54,7 +57,9 @@ void run(const Flags& flags) {
 
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a GGUF file (vocabulary is enough), or 'almanac'")->required();
+  app.add_option("MODEL", flags->model,
+                 "a GGUF file (vocabulary is enough), a folder with tokenizer.json, or 'almanac'")
+      ->required();
   app.add_option("--separator", flags->separator,
                  "split the input here instead of at line ends; \\n and \\xHH are understood");
   app.add_flag("--special", flags->special, "read special tokens in the text as such");

@@ -96,6 +96,10 @@ std::shared_ptr<const TensorFile> open_tensors(const fs::path& path);
 // The same over bytes that outlive the result (the embedded organism).
 std::shared_ptr<const TensorFile> open_tensors(std::span<const std::byte> bytes, const std::string& name);
 
+// The safetensors of a Hugging Face folder as one file: model.safetensors, or the shards that
+// model.safetensors.index.json names.
+std::shared_ptr<const TensorFile> open_shards(const fs::path& folder);
+
 // What a tensor will be, before its bytes are made.
 struct TensorShape {
   std::string name;

@@ -43,6 +43,17 @@ KEN_INLINE float score_keys(const float* q, const float* k, int64_t stride, int6
   return top;
 }
 
+// In place: scores -> cap * tanh(scores / cap); returns the largest. tanh by the same exponential as the softmax.
+KEN_INLINE float cap_scores(float* scores, int64_t n, float cap) {
+  float top = -INFINITY;
+#pragma omp simd reduction(max : top)
+  for (int64_t j = 0; j < n; ++j) {
+    scores[j] = cap - 2 * cap / (exp_(2 * scores[j] / cap) + 1);
+    top = scores[j] > top ? scores[j] : top;
+  }
+  return top;
+}
+
 // In place: scores -> exp(scores - top); returns the sum, in key order.
 KEN_INLINE float exponentiate(float* scores, int64_t n, float top) {
 #pragma omp simd
@@ -82,13 +93,17 @@ KEN_INLINE void store_rows(const float* from, int64_t stride, int64_t n, int64_t
   }
 }
 
+// The first key that position t sees.
+KEN_INLINE int64_t first_key(int64_t t, int64_t window) { return window > 0 && t >= window ? t + 1 - window : 0; }
+
 template <typename T>
 struct Packed {
   const T *q, *k, *v;
   T* z;
   float* lse;
   int64_t heads, kv_heads, width;
-  float scale;
+  float scale, cap;
+  int64_t window;
   int64_t scratch(int64_t longest) const { return 2 * width * longest + 2 * width + longest; }
 };
 
@@ -101,11 +116,12 @@ KEN_INLINE void packed_group(const Packed<T>& a, int64_t begin, int64_t end, int
   load_rows<W>(a.v + begin * stride + kh * D, stride, n, D, v);
   for (int64_t h = kh * group; h < (kh + 1) * group; ++h) {
     for (int64_t t = 0; t < n; ++t) {
-      const int64_t at = ((begin + t) * a.heads + h) * D, keys = t + 1;
+      const int64_t at = ((begin + t) * a.heads + h) * D, first = first_key(t, a.window), keys = t + 1 - first;
       for (int64_t i = 0; i < D; ++i) q[i] = load(a.q[at + i]), z[i] = 0;
-      const float top = score_keys<W>(q, k, D, keys, D, a.scale, scores, -INFINITY);
+      float top = score_keys<W>(q, k + first * D, D, keys, D, a.scale, scores, -INFINITY);
+      if (a.cap > 0) top = cap_scores(scores, keys, a.cap);
       const float sum = exponentiate(scores, keys, top);
-      add_values<W>(scores, v, D, keys, D, z);
+      add_values<W>(scores, v + first * D, D, keys, D, z);
       for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
       a.lse[(begin + t) * a.heads + h] = top + std::log(sum);
     }
@@ -132,7 +148,8 @@ struct Gradients {
   const float* lse;
   T *dq, *dk, *dv;
   int64_t heads, kv_heads, width;
-  float scale;
+  float scale, cap;
+  int64_t window;
   // k, v, dk, dv and the transposed k, v of a sequence; q, dz, dq and two tiles of rows x keys.
   int64_t scratch(int64_t longest) const {
     return 4 * longest * width + 2 * padded(longest) * width + 3 * rows_a_tile * width +
@@ -148,10 +165,11 @@ struct Tile {
 
 // Probabilities and the gradients of the scores, a lane per key: sixteen keys' sums stay in registers.
 template <int W>
-KEN_INLINE void tile_scores(const Tile& t, const float* kt, const float* vt, int64_t width, float scale) {
+KEN_INLINE void tile_scores(const Tile& t, const float* kt, const float* vt, int64_t width, float scale, float cap,
+                            int64_t window) {
   const int64_t D = W ? W : width, N = t.N;
   for (int64_t r = 0; r < t.rows; ++r) {
-    const int64_t keys = t.first + r + 1;
+    const int64_t keys = t.first + r + 1, from = first_key(t.first + r, window);
     const float *q = t.q + r * D, *dz = t.dz + r * D, lse = t.lse[r], delta = t.delta[r];
     for (int64_t j = 0; j < keys; j += lanes) {
       float score[lanes] = {}, dp[lanes] = {}, *p = t.p + r * N + j, *ds = t.ds + r * N + j;
@@ -160,10 +178,20 @@ KEN_INLINE void tile_scores(const Tile& t, const float* kt, const float* vt, int
 #pragma omp simd
         for (int64_t l = 0; l < lanes; ++l) score[l] += qi * key[l], dp[l] += dzi * value[l];
       }
+      if (cap > 0) {
+#pragma omp simd
+        for (int64_t l = 0; l < lanes; ++l) {
+          const float capped = cap - 2 * cap / (exp_(2 * score[l] * scale / cap) + 1), slope = capped / cap;
+          const float weight = exp_(capped - lse);
+          p[l] = j + l < keys && j + l >= from ? weight : 0.0f;
+          ds[l] = p[l] * (dp[l] - delta) * scale * (1 - slope * slope);
+        }
+        continue;
+      }
 #pragma omp simd
       for (int64_t l = 0; l < lanes; ++l) {
         const float weight = exp_(score[l] * scale - lse);
-        p[l] = j + l < keys ? weight : 0.0f;
+        p[l] = j + l < keys && j + l >= from ? weight : 0.0f;
         ds[l] = p[l] * (dp[l] - delta) * scale;
       }
     }
@@ -246,7 +274,7 @@ KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t en
       const Tile tile{
           q, dz, dq, p, ds, delta, delta + rows_a_tile, first, n - first < rows_a_tile ? n - first : rows_a_tile, N};
       load_tile<W>(a, begin + first, h, tile);
-      tile_scores<W>(tile, kt, vt, D, a.scale);
+      tile_scores<W>(tile, kt, vt, D, a.scale, a.cap, a.window);
       tile_products<W>(tile, k, dk, dv, D);
       store_rows<W>(dq, a.heads * D, tile.rows, D, a.dq + (begin + first) * a.heads * D + h * D);
     }
@@ -273,7 +301,8 @@ struct Paged {
   const int32_t* table;  // this sequence's blocks
   T* z;
   int64_t heads, kv_heads, width, block;
-  float scale;
+  float scale, cap;
+  int64_t window;
 };
 
 // Rows [begin, end) of one sequence that has `length` keys, its own rows last.
@@ -282,18 +311,17 @@ KEN_INLINE void paged_head(const Paged<T>& a, int64_t begin, int64_t end, int64_
   const int64_t D = W ? W : a.width, kh = h / (a.heads / a.kv_heads), page = a.kv_heads * a.block * D;
   float *q = scratch, *z = scratch + D, *scores = scratch + 2 * D;
   for (int64_t t = begin; t < end; ++t) {
-    const int64_t at = (t * a.heads + h) * D, n = length - (end - 1 - t);
+    const int64_t at = (t * a.heads + h) * D, n = length - (end - 1 - t), first = first_key(n - 1, a.window);
     for (int64_t i = 0; i < D; ++i) q[i] = load(a.q[at + i]), z[i] = 0;
     float top = -INFINITY;
-    for (int64_t j = 0; j < n; j += a.block) {
-      const float* k = a.k + a.table[j / a.block] * page + kh * a.block * D;
-      top = score_keys<W>(q, k, D, n - j < a.block ? n - j : a.block, D, a.scale, scores + j, top);
-    }
-    const float sum = exponentiate(scores, n, top);
-    for (int64_t j = 0; j < n; j += a.block) {
-      add_values<W>(scores + j, a.v + a.table[j / a.block] * page + kh * a.block * D, D,
-                    n - j < a.block ? n - j : a.block, D, z);
-    }
+    // The keys of a block from `j` on; the first block may be seen in part.
+    const auto keys = [&](int64_t j) { return std::min(n - j, a.block - j % a.block); };
+    const auto place = [&](int64_t j) { return a.table[j / a.block] * page + (kh * a.block + j % a.block) * D; };
+    for (int64_t j = first; j < n; j += keys(j))
+      top = score_keys<W>(q, a.k + place(j), D, keys(j), D, a.scale, scores + j, top);
+    if (a.cap > 0) top = cap_scores(scores + first, n - first, a.cap);
+    const float sum = exponentiate(scores + first, n - first, top);
+    for (int64_t j = first; j < n; j += keys(j)) add_values<W>(scores + j, a.v + place(j), D, keys(j), D, z);
     for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
   }
 }
@@ -325,14 +353,15 @@ void for_tasks(int64_t tasks, int64_t floats, Fn fn) {
 }
 
 std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
-                                         double scale) {
+                                         double scale, int64_t window, double cap) {
   Tensor z = at::empty_like(q), lse = at::empty({q.size(0), q.size(1)}, q.options().dtype(at::kFloat));
   const int64_t* at = offsets.data_ptr<int64_t>();
   const int64_t S = offsets.size(0) - 1, K = k.size(1);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
     const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
-    const Packed<T> a{of(q), of(k), of(v), of(z), lse.data_ptr<float>(), q.size(1), K, q.size(2), float(scale)};
+    const Packed<T> a{of(q),     of(k),        of(v),      of(z), lse.data_ptr<float>(), q.size(1), K,
+                      q.size(2), float(scale), float(cap), window};
     for_tasks(S * K, a.scratch(longest(at, S)),
               [&](int64_t task, float* scratch) { run_packed(a, at[task / K], at[task / K + 1], task % K, scratch); });
   });
@@ -341,15 +370,17 @@ std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const
 
 std::tuple<Tensor, Tensor, Tensor> attention_backward_cpu(const Tensor& dz, const Tensor& q, const Tensor& k,
                                                           const Tensor& v, const Tensor& z, const Tensor& lse,
-                                                          const Tensor& offsets, double scale) {
+                                                          const Tensor& offsets, double scale, int64_t window,
+                                                          double cap) {
   Tensor dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v);
   const int64_t* at = offsets.data_ptr<int64_t>();
   const int64_t S = offsets.size(0) - 1, K = k.size(1);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
     const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
-    const Gradients<T> a{of(dz), of(q),  of(k),     of(v), of(z),     lse.data_ptr<float>(), of(dq),
-                         of(dk), of(dv), q.size(1), K,     q.size(2), float(scale)};
+    const Gradients<T> a{of(dz),       of(q),      of(k),  of(v),     of(z), lse.data_ptr<float>(),
+                         of(dq),       of(dk),     of(dv), q.size(1), K,     q.size(2),
+                         float(scale), float(cap), window};
     for_tasks(S * K, a.scratch(longest(at, S)), [&](int64_t task, float* scratch) {
       run_packed_backward(a, at[task / K], at[task / K + 1], task % K, scratch);
     });
@@ -358,7 +389,7 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward_cpu(const Tensor& dz, cons
 }
 
 Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
-                           const Tensor& lengths, const Tensor& offsets, double scale) {
+                           const Tensor& lengths, const Tensor& offsets, double scale, int64_t window, double cap) {
   Tensor z = at::empty_like(q);
   const int64_t* at = offsets.data_ptr<int64_t>();
   const int64_t* length = lengths.data_ptr<int64_t>();
@@ -377,7 +408,9 @@ Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& 
                        k_pool.size(1),
                        D,
                        k_pool.size(2),
-                       float(scale)};
+                       float(scale),
+                       float(cap),
+                       window};
       run_paged_head(a, at[s], at[s + 1], length[s], task % H, scratch);
     });
   });
@@ -387,13 +420,15 @@ Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& 
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(ken, m) {
-  m.def("attention(Tensor q, Tensor k, Tensor v, Tensor offsets, float scale) -> (Tensor, Tensor)");
   m.def(
-      "attention_backward(Tensor dz, Tensor q, Tensor k, Tensor v, Tensor z, Tensor lse, Tensor offsets, float scale) "
-      "-> (Tensor, Tensor, Tensor)");
+      "attention(Tensor q, Tensor k, Tensor v, Tensor offsets, float scale, int window, float cap) -> (Tensor, "
+      "Tensor)");
+  m.def(
+      "attention_backward(Tensor dz, Tensor q, Tensor k, Tensor v, Tensor z, Tensor lse, Tensor offsets, float scale, "
+      "int window, float cap) -> (Tensor, Tensor, Tensor)");
   m.def(
       "attention_paged(Tensor q, Tensor k_pool, Tensor v_pool, Tensor table, Tensor lengths, Tensor offsets, float "
-      "scale) -> Tensor");
+      "scale, int window, float cap) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(ken, CPU, m) {
   m.impl("attention", attention_cpu);
@@ -402,25 +437,24 @@ TORCH_LIBRARY_IMPL(ken, CPU, m) {
 }
 
 std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
-                                     double scale) {
-  static const auto op =
-      operation<std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&, double)>(
-          "ken::attention");
-  return op.call(q.contiguous(), k.contiguous(), v.contiguous(), offsets, scale);
+                                     const Scores& how) {
+  static const auto op = operation<std::tuple<Tensor, Tensor>(
+      const Tensor&, const Tensor&, const Tensor&, const Tensor&, double, int64_t, double)>("ken::attention");
+  return op.call(q.contiguous(), k.contiguous(), v.contiguous(), offsets, how.scale, how.window, how.cap);
 }
 std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k,
                                                       const Tensor& v, const Tensor& z, const Tensor& lse,
-                                                      const Tensor& offsets, double scale) {
+                                                      const Tensor& offsets, const Scores& how) {
   static const auto op = operation<std::tuple<Tensor, Tensor, Tensor>(
-      const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, double)>(
-      "ken::attention_backward");
-  return op.call(dz.contiguous(), q, k, v, z, lse, offsets, scale);
+      const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, double,
+      int64_t, double)>("ken::attention_backward");
+  return op.call(dz.contiguous(), q, k, v, z, lse, offsets, how.scale, how.window, how.cap);
 }
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
-                       const Tensor& lengths, const Tensor& offsets, double scale) {
+                       const Tensor& lengths, const Tensor& offsets, const Scores& how) {
   static const auto op = operation<Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                                          const Tensor&, double)>("ken::attention_paged");
-  return op.call(q.contiguous(), k_pool, v_pool, table, lengths, offsets, scale);
+                                          const Tensor&, double, int64_t, double)>("ken::attention_paged");
+  return op.call(q.contiguous(), k_pool, v_pool, table, lengths, offsets, how.scale, how.window, how.cap);
 }
 
 }  // namespace ken::kernels

@@ -28,18 +28,26 @@ Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies,
 Tensor swiglu(const Tensor& gate, const Tensor& up);
 std::tuple<Tensor, Tensor> swiglu_backward(const Tensor& dy, const Tensor& gate, const Tensor& up);
 
+// How scores come from q . k: times scale; of the last `window` keys only, a query's own included (0: all); and
+// cap * tanh(score / cap) where there is a cap (0: none).
+struct Scores {
+  double scale = 1;
+  int64_t window = 0;
+  double cap = 0;
+};
+
 // Causal attention inside each packed sequence: q [T, H, D], k and v [T, K, D], offsets [S + 1] i64.
 // Result (z [T, H, D], lse [T, H] f32).
 std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
-                                     double scale);
+                                     const Scores& how);
 std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k,
                                                       const Tensor& v, const Tensor& z, const Tensor& lse,
-                                                      const Tensor& offsets, double scale);
+                                                      const Tensor& offsets, const Scores& how);
 
 // Attention over cached keys: pools [blocks, K, block, D] f32, table [S, most blocks] i32, lengths [S] i64 = keys of
 // sequence s, of which its own rows (offsets) are the last.
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
-                       const Tensor& lengths, const Tensor& offsets, double scale);
+                       const Tensor& lengths, const Tensor& offsets, const Scores& how);
 
 // Rows [begin, end) of a stored matrix, widened to f32 or bf16: `stored` is f16 or bf16 [out, in] and `format` null, or
 // u8 [out, bytes] of the format's blocks.

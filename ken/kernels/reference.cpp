@@ -51,13 +51,16 @@ std::tuple<Tensor, Tensor> swiglu_backward(const Tensor& dy, const Tensor& gate,
   return {(d * f32(up) * s * (1 + g * (1 - s))).to(gate.scalar_type()), (d * g * s).to(up.scalar_type())};
 }
 
-AttentionRows attend(const Tensor& q, const Tensor& k, const Tensor& v, double scale) {
+AttentionRows attend(const Tensor& q, const Tensor& k, const Tensor& v, const Scores& how) {
   const int64_t group = q.size(1) / k.size(1), n_q = q.size(0), n_k = k.size(0);
   const Tensor keys = f32(k).repeat_interleave(group, 1), values = f32(v).repeat_interleave(group, 1);
-  Tensor scores = at::matmul(f32(q).transpose(0, 1), keys.permute({1, 2, 0})) * scale;  // [H, n_q, n_k]
+  Tensor scores = at::matmul(f32(q).transpose(0, 1), keys.permute({1, 2, 0})) * how.scale;  // [H, n_q, n_k]
+  if (how.cap > 0) scores = (scores / how.cap).tanh() * how.cap;
   const Tensor row = at::arange(n_k - n_q, n_k, q.options().dtype(at::kLong)).unsqueeze(1);
-  const Tensor future = at::arange(n_k, q.options().dtype(at::kLong)).unsqueeze(0).gt(row);
-  scores = scores.masked_fill(future, -INFINITY);
+  const Tensor key = at::arange(n_k, q.options().dtype(at::kLong)).unsqueeze(0);
+  Tensor hidden = key.gt(row);
+  if (how.window > 0) hidden = hidden.logical_or(key.le(row - how.window));
+  scores = scores.masked_fill(hidden, -INFINITY);
   const Tensor pattern = at::softmax(scores, -1);
   return {scores, pattern, mix(pattern, v, q.scalar_type())};
 }
@@ -68,12 +71,12 @@ Tensor mix(const Tensor& pattern, const Tensor& v, at::ScalarType dtype) {
 }
 
 std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
-                                     double scale) {
+                                     double scale, int64_t window, double cap) {
   const auto at_ = host(offsets);
   std::vector<Tensor> z, lse;
   for (size_t s = 0; s + 1 < at_.size(); ++s) {
     const int64_t begin = at_[s], n = at_[s + 1] - begin;
-    const auto rows = attend(q.narrow(0, begin, n), k.narrow(0, begin, n), v.narrow(0, begin, n), scale);
+    const auto rows = attend(q.narrow(0, begin, n), k.narrow(0, begin, n), v.narrow(0, begin, n), {scale, window, cap});
     z.push_back(rows.z);
     lse.push_back(at::logsumexp(rows.scores, -1).transpose(0, 1));
   }
@@ -82,10 +85,10 @@ std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Ten
 
 std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k,
                                                       const Tensor& v, const Tensor&, const Tensor&,
-                                                      const Tensor& offsets, double scale) {
+                                                      const Tensor& offsets, double scale, int64_t window, double cap) {
   at::AutoGradMode with_gradients(true);
   const Tensor a = q.detach().requires_grad_(), b = k.detach().requires_grad_(), c = v.detach().requires_grad_();
-  const auto [z, lse] = attention(a, b, c, offsets, scale);
+  const auto [z, lse] = attention(a, b, c, offsets, scale, window, cap);
   const auto g = torch::autograd::grad({z}, {a, b, c}, {dz});
   return {g[0], g[1], g[2]};
 }
@@ -96,14 +99,14 @@ Tensor gather_pages(const Tensor& pool, const Tensor& table_row, int64_t length)
 }
 
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
-                       const Tensor& lengths, const Tensor& offsets, double scale) {
+                       const Tensor& lengths, const Tensor& offsets, double scale, int64_t window, double cap) {
   const auto at_ = host(offsets), length = host(lengths);
   std::vector<Tensor> z;
   for (size_t s = 0; s < length.size(); ++s) {
     const int64_t blocks = (length[s] + k_pool.size(2) - 1) / k_pool.size(2);
     const Tensor row = table.select(0, int64_t(s)).narrow(0, 0, blocks).to(q.device());
     z.push_back(attend(q.narrow(0, at_[s], at_[s + 1] - at_[s]), gather_pages(k_pool, row, length[s]),
-                       gather_pages(v_pool, row, length[s]), scale)
+                       gather_pages(v_pool, row, length[s]), {scale, window, cap})
                     .z);
   }
   return at::cat(z);

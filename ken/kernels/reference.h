@@ -1,7 +1,7 @@
 // Plain torch versions of the kernels (same shapes and meaning as kernels.h) and the pieces that taps on attention
 // need.
 #pragma once
-#include "ken/nn/torch.h"
+#include "ken/kernels/kernels.h"
 
 namespace ken::kernels::reference {
 
@@ -15,19 +15,19 @@ Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies,
 Tensor swiglu(const Tensor& gate, const Tensor& up);
 std::tuple<Tensor, Tensor> swiglu_backward(const Tensor& dy, const Tensor& gate, const Tensor& up);
 std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
-                                     double scale);
+                                     double scale, int64_t window, double cap);
 std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k,
                                                       const Tensor& v, const Tensor& z, const Tensor& lse,
-                                                      const Tensor& offsets, double scale);
+                                                      const Tensor& offsets, double scale, int64_t window, double cap);
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
-                       const Tensor& lengths, const Tensor& offsets, double scale);
+                       const Tensor& lengths, const Tensor& offsets, double scale, int64_t window, double cap);
 std::tuple<Tensor, Tensor> cross_entropy_(const Tensor& logits, const Tensor& targets, const Tensor& weights);
 
 // One sequence: the last q.size(0) of k.size(0) positions attend causally. scores and pattern [H, n_q, n_k] f32.
 struct AttentionRows {
   Tensor scores, pattern, z;
 };
-AttentionRows attend(const Tensor& q, const Tensor& k, const Tensor& v, double scale);
+AttentionRows attend(const Tensor& q, const Tensor& k, const Tensor& v, const Scores& how);
 Tensor mix(const Tensor& pattern, const Tensor& v,
            at::ScalarType dtype);  // pattern [H, n_q, n_k] times v [n_k, K, D] -> [n_q, H, D]
 Tensor gather_pages(const Tensor& pool, const Tensor& table_row, int64_t length);  // [length, K, D]

@@ -18,6 +18,7 @@ struct Pass {
   const TapPlan& taps;
   Tensor tokens, positions;
   at::ScalarType dtype;
+  Tensor long_rows;  // [T, 1, 1]: rows of sequences that longrope turns otherwise; undefined when there are none
   // The paged cache of this pass; rows without a cached id borrow a sequence until the pass ends.
   std::vector<int> cached;
   Tensor table, lengths;
@@ -30,6 +31,7 @@ struct Pass {
         tokens(b.tokens.to(m.device)),
         positions(b.positions.to(m.device)),
         dtype(nn::activation_type(o.compute)) {
+    if (model.rope_long.defined()) find_long_rows();
     bool any = false;
     for (int id : batch.cached) any = any || id >= 0;
     if (!any) return;
@@ -47,16 +49,43 @@ struct Pass {
   }
   Pass(const Pass&) = delete;
 
+  void find_long_rows() {
+    const Tensor rows = at::zeros({tokens.size(0), 1, 1}, at::kBool);
+    bool any = false;
+    for (int64_t s = 0; s < batch.sequences(); ++s) {
+      if (batch.positions_of(s).empty() || batch.positions_of(s).back() < model.config.rope_original) continue;
+      rows.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)).fill_(true);
+      any = true;
+    }
+    if (any) long_rows = rows.to(model.device);
+  }
+
   Tensor tap(Point point, int64_t layer, const Tensor& x) const { return taps.apply(point, layer, x, batch); }
   Tensor heads(const Tensor& x, int64_t n) const { return x.reshape({x.size(0), n, model.config.d_head}); }
 
-  // {x + delta after the taps at `point`, its norm after the taps at `normed`}
-  std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& delta, const Tensor& gain, Point point,
-                                     Point normed, int64_t layer) const {
-    auto [sum, y] = nn::add_rms_norm(x, delta, gain, model.config.norm_eps, dtype);
-    const Tensor tapped = tap(point, layer, sum);
-    if (!tapped.is_same(sum)) y = nn::rms_norm(tapped, gain, model.config.norm_eps, dtype);
-    return {tapped, tap(normed, layer, y)};
+  // The norm of x as the family has it; x itself where it has none.
+  Tensor normed(const Tensor& x, const Tensor& gain, const Tensor& bias) const {
+    if (!gain.defined()) return x.to(dtype);
+    if (bias.defined()) return nn::layer_norm(x, gain, bias, model.config.norm_eps, dtype);
+    return nn::rms_norm(x, gain, model.config.norm_eps, dtype);
+  }
+  // {x + delta, its norm}: in one step where both are of the usual kind.
+  std::pair<Tensor, Tensor> summed(const Tensor& x, const Tensor& delta, const Tensor& gain, const Tensor& bias) const {
+    if (gain.defined() && !bias.defined()) return nn::add_rms_norm(x, delta, gain, model.config.norm_eps, dtype);
+    const Tensor sum = x + delta;
+    return {sum, normed(sum, gain, bias)};
+  }
+  // {x + delta after its taps, its norm after its taps}
+  std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& delta, const Block& block, int64_t layer) const {
+    auto [sum, y] = summed(x, delta, block.ln2, block.ln2_bias);
+    const Tensor tapped = tap(Point::resid_mid, layer, sum);
+    if (!tapped.is_same(sum)) y = normed(tapped, block.ln2, block.ln2_bias);
+    return {tapped, tap(Point::ln2, layer, y)};
+  }
+  // A module's output as it is added to the stream.
+  Tensor added(Point point, int64_t layer, const Tensor& out, const Tensor& post) const {
+    return tap(point, layer,
+               post.defined() ? nn::rms_norm(out.to(at::kFloat), post, model.config.norm_eps, dtype) : out);
   }
 
   // Keys and values that sequence s sees: its cached positions (constants), then its own rows of k or v.
@@ -76,12 +105,13 @@ struct Pass {
   }
 
   // Plain attention of one sequence, with its taps on scores and pattern.
-  Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t l, int64_t s, double scale) const {
+  Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t l, int64_t s,
+                         const kernels::Scores& how) const {
     const Tensor kpool = cached.empty() ? Tensor() : options.cache->keys(l),
                  vpool = cached.empty() ? Tensor() : options.cache->values(l);
     const Tensor values = seen(vpool, v, s);
     const auto rows = kernels::reference::attend(q.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)),
-                                                 seen(kpool, k, s), values, scale);
+                                                 seen(kpool, k, s), values, how);
     const Tensor scores = taps.apply(Point::scores, l, rows.scores, batch, int(s));
     Tensor pattern = scores.is_same(rows.scores) ? rows.pattern : at::softmax(scores, -1);
     pattern = taps.apply(Point::pattern, l, pattern, batch, int(s));
@@ -89,25 +119,45 @@ struct Pass {
   }
 
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, int64_t l) const {
-    const double scale = 1.0 / std::sqrt(double(model.config.d_head));
+    const Config& c = model.config;
+    const kernels::Scores how{c.attn_scale > 0 ? c.attn_scale : 1.0 / std::sqrt(double(c.d_head)), c.window(l),
+                              c.attn_cap};
     const bool gradients = at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
     if (!cached.empty()) options.cache->write(l, cached, batch.offsets, k, v);
     const bool tapped = taps.uses(Point::scores, l) || taps.uses(Point::pattern, l);
     Tensor z;
     if (cached.empty()) {
-      z = nn::attention(q, k, v, batch.offsets, scale);
+      z = nn::attention(q, k, v, batch.offsets, how);
     } else if (!gradients) {
       z = kernels::attention_paged(q, options.cache->keys(l), options.cache->values(l), table, lengths, batch.offsets,
-                                   scale);
+                                   how);
     }
     if (z.defined() && !tapped) return z;
     std::vector<Tensor> parts;
     for (int64_t s = 0; s < batch.sequences(); ++s) {
       const bool own = taps.uses(Point::scores, l, int(s)) || taps.uses(Point::pattern, l, int(s)) || !z.defined();
-      parts.push_back(own ? plain_attention(q, k, v, l, s, scale)
+      parts.push_back(own ? plain_attention(q, k, v, l, s, how)
                           : z.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)));
     }
     return at::cat(parts);
+  }
+
+  Tensor qk_normed(const Tensor& x, const Tensor& gain) const {
+    if (!gain.defined()) return x;
+    const Tensor rows = x.to(at::kFloat).reshape({-1, gain.size(0)});
+    return nn::rms_norm(rows, gain, model.config.norm_eps, x.scalar_type()).reshape(x.sizes());
+  }
+
+  // q or k in its position at layer l.
+  Tensor turned(const Tensor& x, int64_t l) const {
+    const Config& c = model.config;
+    if (c.learned_positions || (!c.rope_skip.empty() && c.rope_skip[size_t(l)])) return x;
+    const bool local = model.rope_local.defined() && c.window(l) > 0;
+    Tensor y = nn::rope(x, positions, local ? model.rope_local : model.rope_frequencies, c.rope_interleaved);
+    if (long_rows.defined()) y = at::where(long_rows, nn::rope(x, positions, model.rope_long, c.rope_interleaved), y);
+    if (c.rope_magnitude == 1) return y;
+    const Tensor part = (y.narrow(2, 0, c.rope_width) * c.rope_magnitude).to(y.scalar_type());
+    return at::cat({part, y.narrow(2, c.rope_width, c.d_head - c.rope_width)}, 2);
   }
 
   // The attention module on normed input; the raw output after the output projection.
@@ -116,30 +166,82 @@ struct Pass {
     const Tensor q = tap(Point::q, l, heads(nn::linear(n, block.q, options.compute), c.n_heads));
     const Tensor k = tap(Point::k, l, heads(nn::linear(n, block.k, options.compute), c.n_kv_heads));
     const Tensor v = tap(Point::v, l, heads(nn::linear(n, block.v, options.compute), c.n_kv_heads));
-    const Tensor rot_q = tap(Point::rot_q, l, nn::rope(q, positions, model.rope_frequencies, c.rope_interleaved));
-    const Tensor rot_k = tap(Point::rot_k, l, nn::rope(k, positions, model.rope_frequencies, c.rope_interleaved));
+    const Tensor rot_q = tap(Point::rot_q, l, turned(qk_normed(q, block.q_norm), l));
+    const Tensor rot_k = tap(Point::rot_k, l, turned(qk_normed(k, block.k_norm), l));
     const Tensor z = tap(Point::z, l, attend(rot_q, rot_k, v, l));
     return tap(Point::attn_raw, l, nn::linear(z.reshape({z.size(0), c.n_heads * c.d_head}), block.o, options.compute));
   }
 
+  Tensor activated(const Tensor& x) const {
+    const Tensor y = x.to(at::kFloat);
+    if (model.config.activation == Activation::silu) return at::silu(y);
+    return at::gelu(y, model.config.activation == Activation::gelu ? "none" : "tanh");
+  }
+  Tensor gated(const Tensor& gate, const Tensor& up) const {
+    if (model.config.activation == Activation::silu) return nn::swiglu(gate, up);
+    return (activated(gate) * up).to(up.scalar_type());
+  }
+
   Tensor mlp(const Tensor& n, const Block& block, int64_t l) const {
-    const Tensor gate = tap(Point::mlp_pre, l, nn::linear(n, block.gate, options.compute));
-    const Tensor up = tap(Point::mlp_linear, l, nn::linear(n, block.up, options.compute));
-    const Tensor post = tap(Point::mlp_post, l, nn::swiglu(gate, up));
-    return tap(Point::mlp_raw, l, nn::linear(post, block.down, options.compute));
+    if (!block.experts.empty()) return tap(Point::mlp_raw, l, mixture(n, block));
+    const auto in = [&](const nn::Matrix& w) { return nn::linear(n, w, options.compute); };
+    Tensor post;
+    if (model.config.gated) {
+      const Tensor gate = tap(Point::mlp_pre, l, in(block.gate)), up = tap(Point::mlp_linear, l, in(block.up));
+      post = gated(gate, up);
+    } else {
+      const Tensor pre = tap(Point::mlp_pre, l, in(block.up));
+      post = activated(pre).to(pre.scalar_type());
+    }
+    return tap(Point::mlp_raw, l, nn::linear(tap(Point::mlp_post, l, post), block.down, options.compute));
+  }
+
+  // The best experts of each token, weighted by the softmax over theirs: each expert runs once, on its tokens.
+  Tensor mixture(const Tensor& n, const Block& block) const {
+    const Tensor scores = nn::linear(n, block.router, options.compute).to(at::kFloat);
+    const auto [best, chosen] = scores.topk(model.config.n_experts_used, -1);  // [T, used]
+    const Tensor weights = at::softmax(best, -1);
+    Tensor out = at::zeros(n.sizes(), n.options().dtype(at::kFloat));
+    for (size_t e = 0; e < block.experts.size(); ++e) {
+      const Expert& expert = block.experts[e];
+      const Tensor places = chosen.eq(int64_t(e)).nonzero();  // [tokens, {row, choice}]
+      if (places.size(0) == 0) continue;
+      const Tensor rows = places.select(1, 0), weight = weights.index({rows, places.select(1, 1)}).unsqueeze(1);
+      const Tensor x = n.index_select(0, rows);
+      const Tensor post = gated(nn::linear(x, expert.gate, options.compute), nn::linear(x, expert.up, options.compute));
+      out = out.index_add(0, rows, nn::linear(post, expert.down, options.compute).to(at::kFloat) * weight);
+    }
+    return out.to(dtype);
+  }
+
+  Tensor embedded() const {
+    Tensor x = nn::rows_of(model.embed, tokens);
+    if (model.config.embed_scale != 1) x = x * model.config.embed_scale;
+    x = tap(Point::embed, 0, x);
+    if (model.config.learned_positions) {
+      const int64_t last = positions.numel() ? positions.max().item<int64_t>() : 0;
+      if (last >= model.config.context)
+        fail("forward", "position {} is beyond the {} that the model has learned; shorten the text", last,
+             model.config.context);
+      x = x + nn::rows_of(model.pos_embed, positions);
+    }
+    return tap(Point::resid_pre, 0, x);
   }
 
   Tensor run() const {
     const Config& c = model.config;
-    Tensor x = tap(Point::embed, 0, nn::rows_of(model.embed, tokens));
-    x = tap(Point::resid_pre, 0, x);
-    Tensor n = tap(Point::ln1, 0, nn::rms_norm(x, model.blocks[0].ln1, c.norm_eps, dtype));
+    Tensor x = embedded(), n = tap(Point::ln1, 0, normed(x, model.blocks[0].ln1, model.blocks[0].ln1_bias));
     for (int64_t l = 0; l < c.n_layers; ++l) {
       const Block& block = model.blocks[size_t(l)];
-      const Tensor attn = tap(Point::attn_out, l, attention(n, block, l));
-      std::tie(x, n) = add_norm(x, attn, block.ln2, Point::resid_mid, Point::ln2, l);
-      const Tensor out = tap(Point::mlp_out, l, mlp(n, block, l));
-      std::tie(x, n) = end_of_block(x, out, l);
+      const Tensor attn = added(Point::attn_out, l, attention(n, block, l), block.ln1_post);
+      if (c.parallel) {
+        n = tap(Point::ln2, l, normed(x, block.ln2, block.ln2_bias));
+        const Tensor out = added(Point::mlp_out, l, mlp(n, block, l), block.ln2_post);
+        std::tie(x, n) = end_of_block(x, attn + out, l);
+        continue;
+      }
+      std::tie(x, n) = add_norm(x, attn, block, l);
+      std::tie(x, n) = end_of_block(x, added(Point::mlp_out, l, mlp(n, block, l), block.ln2_post), l);
     }
     return n;
   }
@@ -148,10 +250,11 @@ struct Pass {
   std::pair<Tensor, Tensor> end_of_block(const Tensor& x, const Tensor& delta, int64_t l) const {
     const bool final = l + 1 == model.config.n_layers;
     const Tensor& gain = final ? model.ln_final : model.blocks[size_t(l + 1)].ln1;
-    auto [sum, y] = nn::add_rms_norm(x, delta, gain, model.config.norm_eps, dtype);
+    const Tensor& bias = final ? model.ln_final_bias : model.blocks[size_t(l + 1)].ln1_bias;
+    auto [sum, y] = summed(x, delta, gain, bias);
     Tensor tapped = tap(Point::resid_post, l, sum);
     if (!final) tapped = tap(Point::resid_pre, l + 1, tapped);
-    if (!tapped.is_same(sum)) y = nn::rms_norm(tapped, gain, model.config.norm_eps, dtype);
+    if (!tapped.is_same(sum)) y = normed(tapped, gain, bias);
     return {tapped, tap(final ? Point::ln_final : Point::ln1, final ? 0 : l + 1, y)};
   }
 };
@@ -168,6 +271,7 @@ Output forward(const Model& model, const Batch& batch, const ForwardOptions& opt
     rows = rows.index_select(0, (batch.offsets.narrow(0, 1, batch.sequences()) - 1).to(model.device));
   }
   output.logits = nn::linear(rows, model.output(), options.compute).to(at::kFloat);
+  if (const double cap = model.config.final_cap; cap > 0) output.logits = (output.logits / cap).tanh() * cap;
   return output;
 }
 

@@ -1,8 +1,11 @@
-// GGUF file <-> Model. Weights stay views of the mapping; only gains are copied.
+// GGUF file or Hugging Face folder -> Model. Weights stay views of the mapping: only gains, and matrices that a file
+// stores transposed or interleaved with others, are copied.
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "ken/base/error.h"
-#include "ken/base/rng.h"
 #include "ken/model/arch.h"
 
 namespace ken::model {
@@ -48,186 +51,165 @@ void check_finite(const Tensor& x, const std::string& name) {
     fail("model", "tensor {} holds NaN or infinite weights; the file is damaged", name);
 }
 
-void read_matrix(nn::Matrix& w, const io::TensorInfo& info, const std::string& name, int64_t out, int64_t in) {
-  expect_shape(info, {out, in});
-  w.name = name;
-  w.data = view(info);
+// Rows of a stored tensor that belong to the part: a view, unless heads lie interleaved.
+Tensor rows_of_part(const Tensor& data, const Source& source, int64_t rows) {
+  if (source.total == 0) return data;
+  if (source.stride == 0) return data.narrow(0, source.first, rows);
+  std::vector<int64_t> index;
+  for (int64_t begin = source.first; begin < source.total; begin += source.stride)
+    for (int64_t r = 0; r < source.run; ++r) index.push_back(begin + r);
+  return data.index_select(0, at::tensor(index, at::kLong));
+}
+
+void read_matrix(nn::Matrix& w, const io::TensorFile& file, const Source& source, const std::string& name) {
+  const io::TensorInfo& info = file.at(source.name);
+  const int64_t rows = source.total ? source.total : w.out;
+  std::vector<int64_t> shape{rows, w.in};
+  if (source.transposed) std::swap(shape[0], shape[1]);
+  if (source.expert >= 0 && !info.shape.empty()) shape.insert(shape.begin(), info.shape[0]);
+  if (source.expert >= 0 && (info.shape.size() != 3 || info.shape[0] <= source.expert)) shape = {0, rows, w.in};
+  expect_shape(info, shape);
+  Tensor data = view(info);
   w.format = io::format_of(info.dtype);
-  check_finite(w.data, info.name);
-  w.out = out;
-  w.in = in;
+  if (source.expert >= 0) data = data.select(0, source.expert);
+  if (source.transposed && w.format) fail("model", "tensor {} is stored transposed in blocks", info.name);
+  if (source.transposed) data = data.t();
+  data = rows_of_part(data, source, w.out).contiguous();
+  check_finite(data, info.name);
+  w.name = name;
+  w.data = data;
 }
 
-Tensor read_gain(const io::TensorInfo& info, int64_t n) {
-  expect_shape(info, {n});
-  const Tensor gain = at::empty({n}, at::kFloat);
-  io::to_f32(info.dtype, info.bytes.data(), gain.data_ptr<float>(), n);
-  check_finite(gain, info.name);
-  return gain;
+Tensor read_vector(const io::TensorFile& file, const Source& source, int64_t n) {
+  const io::TensorInfo& info = file.at(source.name);
+  expect_shape(info, {source.total ? source.total : n});
+  const Tensor all = at::empty({info.elements()}, at::kFloat);
+  io::to_f32(info.dtype, info.bytes.data(), all.data_ptr<float>(), all.numel());
+  check_finite(all, info.name);
+  return rows_of_part(all, source, n).contiguous();
 }
 
-const Arch& arch_of(const std::string& name) { return Registry<Arch>::get().at("architecture", name); }
+using Locate = std::function<Source(const std::string&)>;
 
-Tensor frequencies(const Config& c) {
-  Tensor f = at::empty({c.rope_width / 2}, at::kFloat);
-  for (int64_t i = 0; i < c.rope_width / 2; ++i) {
-    const double base = std::pow(c.rope_base, -2.0 * double(i) / double(c.rope_width)) / c.rope_scale;
-    f.data_ptr<float>()[i] = float(c.rope_factors.empty() ? base : base / c.rope_factors[size_t(i)]);
+std::shared_ptr<Model> assemble(const Config& config, std::shared_ptr<const io::TensorFile> file,
+                                const Locate& locate) {
+  auto m = frame(config);
+  for (auto& [name, w] : m->matrices()) {
+    Source source = locate(name);
+    read_matrix(*w, *file, source, name);
+    if (!w->bias.defined()) continue;
+    source.name = source.name.substr(0, source.name.rfind('.')) + ".bias";
+    w->bias = read_vector(*file, source, w->out);
   }
-  return f;
+  for (auto& [name, g] : m->gains()) {
+    *g = read_vector(*file, locate(name), g->numel());
+    if (config.norm_plus_one) *g += 1;
+  }
+  m->file = std::move(file);
+  return m;
 }
 
-// The shapes of a model's parts, and the parts themselves, without data.
-std::shared_ptr<Model> frame(const Config& c) {
-  check(c);
-  auto m = std::make_shared<Model>();
-  m->config = c;
-  m->blocks.resize(size_t(c.n_layers));
-  m->rope_frequencies = frequencies(c);
-  const auto shape = [](nn::Matrix& w, int64_t out, int64_t in) { w.out = out, w.in = in; };
-  shape(m->embed, c.vocab, c.d_model);
-  shape(m->unembed, c.vocab, c.d_model);
-  for (auto& b : m->blocks) {
-    shape(b.q, c.n_heads * c.d_head, c.d_model), shape(b.k, c.n_kv_heads * c.d_head, c.d_model),
-        shape(b.v, c.n_kv_heads * c.d_head, c.d_model);
-    shape(b.o, c.d_model, c.n_heads * c.d_head), shape(b.gate, c.d_ff, c.d_model), shape(b.up, c.d_ff, c.d_model),
-        shape(b.down, c.d_model, c.d_ff);
+Source located(const Config& config, const std::string& name, Source source,
+               void (*change)(const Config&, const std::string&, Source&)) {
+  if (change) change(config, name, source);
+  if (source.name.empty()) fail("model", "a {} file has no place for {}", config.arch, name);
+  return source;
+}
+
+void check_tokenizer(const Model& m) {
+  if (m.tokenizer && m.tokenizer->vocab_size() > m.config.vocab)
+    fail("model", "the tokenizer holds {} tokens, the embedding {} rows", m.tokenizer->vocab_size(), m.config.vocab);
+}
+
+// Of the config and of every weight file, in the order of their names.
+std::string sha256_folder(const fs::path& folder) {
+  std::vector<fs::path> files{folder / "config.json"};
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  std::sort(files.begin() + 1, files.end());
+  std::string all;
+  for (const auto& file : files) all += sha256_file(file);
+  return ken::sha256(std::as_bytes(std::span(all)));
+}
+
+// config.json and safetensors, in one file or in shards.
+std::shared_ptr<Model> load_folder(const fs::path& folder) {
+  const std::string text = read_text(folder / "config.json", size_t{1} << 24);
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) fail("model", "{} is no JSON object; download it again", (folder / "config.json").string());
+  const Arch& arch = arch_of_hf(json);
+  auto file = io::open_shards(folder);
+  Config config = usual_hf_config(arch.hf_keys ? arch.hf_keys(json) : json, arch);
+  if (arch.from_hf) arch.from_hf(json, config);
+  config.name = fs::absolute(folder).lexically_normal().filename().string();
+  // An output matrix that nobody stored is the embedding, whatever the config's default says.
+  if (!config.tied && !file->find("lm_head.weight") && !file->find("embed_out.weight")) config.tied = true;
+  const io::TensorFile& stored = *file;
+  auto m = assemble(config, std::move(file), [&](const std::string& name) {
+    Source source = located(config, name, usual_hf_source(name), arch.hf_source);
+    // Files that were saved from the inner model lack its prefix.
+    const size_t dot = source.name.find('.');
+    if (!stored.find(source.name) && stored.find(source.name.substr(dot + 1))) source.name.erase(0, dot + 1);
+    return source;
+  });
+  if (fs::exists(folder / "tokenizer.json")) {
+    m->metadata = text::tokenizer_metadata(folder);
+    m->tokenizer = text::tokenizer_from_gguf(m->metadata);
   }
+  m->metadata.name = folder.string();
+  check_tokenizer(*m);
   return m;
 }
 
 }  // namespace
 
-void check(const Config& c) {
-  const auto positive = [](int64_t value, const char* name, int64_t most) {
-    if (value < 1 || value > most) fail("model", "{} is {}; it must lie in 1..{}", name, value, most);
-  };
-  positive(c.n_layers, "the number of layers", 4096);
-  positive(c.d_model, "d_model", 1 << 20);
-  positive(c.n_heads, "the number of heads", 1 << 16);
-  positive(c.n_kv_heads, "the number of key/value heads", c.n_heads);
-  positive(c.d_head, "the head width", 1 << 14);
-  positive(c.d_ff, "the feed-forward width", 1 << 22);
-  positive(c.vocab, "the vocabulary size", 1 << 24);
-  positive(c.context, "the context length", int64_t{1} << 31);
-  if (c.n_heads % c.n_kv_heads != 0)
-    fail("model", "{} heads cannot share {} key/value heads evenly", c.n_heads, c.n_kv_heads);
-  if (c.rope_width < 2 || c.rope_width > c.d_head || c.rope_width % 2)
-    fail("model", "rope turns {} of {} values; it takes an even number up to the head width", c.rope_width, c.d_head);
-  if (!(c.norm_eps > 0 && c.norm_eps < 1)) fail("model", "the norm's epsilon is {}; it must lie in (0, 1)", c.norm_eps);
-  if (!(c.rope_base > 0) || !(c.rope_scale > 0))
-    fail("model", "rope base {} and scale {} must be positive", c.rope_base, c.rope_scale);
-  if (!c.rope_factors.empty() && int64_t(c.rope_factors.size()) != c.rope_width / 2)
-    fail("model", "{} rope factors for {} frequencies", c.rope_factors.size(), c.rope_width / 2);
-}
-
-int64_t Model::parameters() const {
-  int64_t n = 0;
-  auto* self = const_cast<Model*>(this);
-  for (const auto& [name, w] : self->matrices()) n += w->out * w->in;
-  for (const auto& [name, g] : self->gains()) n += g->numel();
-  return n;
-}
-
-std::vector<std::pair<std::string, nn::Matrix*>> Model::matrices() {
-  std::vector<std::pair<std::string, nn::Matrix*>> result{{"embed.W_E", &embed}};
-  for (size_t l = 0; l < blocks.size(); ++l) {
-    Block& b = blocks[l];
-    const std::string at = fmt::format("blocks.{}.", l);
-    result.insert(result.end(), {{at + "attn.W_Q", &b.q},
-                                 {at + "attn.W_K", &b.k},
-                                 {at + "attn.W_V", &b.v},
-                                 {at + "attn.W_O", &b.o},
-                                 {at + "mlp.W_gate", &b.gate},
-                                 {at + "mlp.W_in", &b.up},
-                                 {at + "mlp.W_out", &b.down}});
-  }
-  if (!config.tied) result.emplace_back("unembed.W_U", &unembed);
-  return result;
-}
-
-std::vector<std::pair<std::string, Tensor*>> Model::gains() {
-  std::vector<std::pair<std::string, Tensor*>> result;
-  for (size_t l = 0; l < blocks.size(); ++l) {
-    result.emplace_back(fmt::format("blocks.{}.ln1.w", l), &blocks[l].ln1);
-    result.emplace_back(fmt::format("blocks.{}.ln2.w", l), &blocks[l].ln2);
-  }
-  result.emplace_back("ln_final.w", &ln_final);
-  return result;
-}
-
-nn::Matrix& Model::matrix(const std::string& name) {
+const Arch& arch_of_gguf(const std::string& architecture) {
   std::vector<std::string> known;
-  for (auto& [candidate, w] : matrices()) {
-    if (candidate == name) return *w;
-    known.push_back(candidate);
+  for (const Arch* arch : Registry<Arch>::get().all()) {
+    if (!arch->gguf.empty()) continue;
+    if (arch->card.id == architecture) return *arch;
+    known.push_back(arch->card.id);
   }
-  fail_usage("model", "{}", unknown_name("matrix", name, known));
+  fail_usage("model", "{}", unknown_name("architecture", architecture, known));
+}
+
+const Arch& arch_of_hf(const Json& config) {
+  const std::string type = hf_text(config, "model_type", "");
+  std::vector<std::string> known;
+  for (const Arch* arch : Registry<Arch>::get().all())
+    for (const auto& name : arch->model_types) {
+      if (name == type) return *arch;
+      known.push_back(name);
+    }
+  fail_usage("model", "config.json: {}", unknown_name("model_type", type, known));
 }
 
 std::shared_ptr<Model> load(const fs::path& path) {
+  if (fs::is_directory(path)) {
+    auto m = load_folder(path);
+    m->sha256 = sha256_folder(path);
+    return m;
+  }
   auto file = io::open_tensors(path);
   return load(file, sha256_file(path));
 }
 
 std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const std::string& sha256) {
   if (file->format != "gguf")
-    fail("model", "{} is {}, which holds no config; give a GGUF file", file->name, file->format);
-  const Arch& arch = arch_of(file->metadata.text("general.architecture"));
-  Config config = arch.read_config(*file);
+    fail("model", "{} is {}, which holds no config; give a GGUF file, or the folder with its config.json", file->name,
+         file->format);
+  const Arch& arch = arch_of_gguf(file->metadata.text("general.architecture"));
+  Config config = usual_gguf_config(*file, arch);
+  if (arch.from_gguf) arch.from_gguf(*file, config);
   config.name = file->metadata.text("general.name", fs::path(file->name).stem().string());
-  auto m = frame(config);
-  for (auto& [name, w] : m->matrices()) read_matrix(*w, file->at(arch.gguf_name(name)), name, w->out, w->in);
-  for (auto& [name, g] : m->gains()) *g = read_gain(file->at(arch.gguf_name(name)), config.d_model);
-  m->metadata = file->metadata;
-  if (file->metadata.has("tokenizer.ggml.model")) m->tokenizer = text::tokenizer_from_gguf(file->metadata);
-  if (m->tokenizer && m->tokenizer->vocab_size() > config.vocab)
-    fail("model", "the tokenizer holds {} tokens, the embedding {} rows", m->tokenizer->vocab_size(), config.vocab);
-  m->file = std::move(file);
+  const io::Metadata& metadata = file->metadata;
+  auto m = assemble(config, file, [&](const std::string& name) {
+    return located(config, name, usual_gguf_source(name), arch.gguf_source);
+  });
+  m->metadata = metadata;
+  if (metadata.has("tokenizer.ggml.model")) m->tokenizer = text::tokenizer_from_gguf(metadata);
+  check_tokenizer(*m);
   m->sha256 = sha256;
-  return m;
-}
-
-void save(const Model& model, const fs::path& path, io::DType dtype) {
-  const Arch& arch = arch_of(model.config.arch);
-  io::Metadata metadata = model.metadata;
-  metadata.values["general.architecture"] = model.config.arch;
-  metadata.values["general.name"] = model.config.name;
-  arch.write_config(model.config, metadata);
-  std::vector<io::TensorOut> out;
-  std::vector<std::vector<std::byte>> kept;  // the bytes live until the file is written
-  const auto put = [&](const std::string& name, const Tensor& tensor, io::DType type) {
-    const Tensor values = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
-    kept.emplace_back(io::bytes_of(type, values.numel()));
-    io::from_f32(type, values.data_ptr<float>(), kept.back().data(), values.numel());
-    out.push_back({arch.gguf_name(name), type, values.sizes().vec(), kept.back()});
-  };
-  auto& m = const_cast<Model&>(model);
-  for (auto& [name, w] : m.matrices()) put(name, nn::dense(*w), dtype);
-  for (auto& [name, g] : m.gains()) put(name, *g, io::DType::f32);
-  const auto& factors = model.config.rope_factors;
-  if (!factors.empty()) {
-    out.push_back({"rope_freqs.weight", io::DType::f32, {int64_t(factors.size())}, std::as_bytes(std::span(factors))});
-  }
-  io::write_gguf(path, metadata, out);
-}
-
-std::shared_ptr<Model> make_random(const Config& config, uint64_t seed) {
-  auto m = frame(config);
-  uint64_t stream = 0;
-  for (auto& [name, w] : m->matrices()) {
-    // almanac.md's scales: embedding 0.05, inputs 0.7 / sqrt(fan-in), outputs 1 / sqrt(fan-in) / sqrt(2 L).
-    const bool output = (name.ends_with("W_O") || name.ends_with("W_out"));
-    const double fan = std::sqrt(double(w->in));
-    const double scale = name.ends_with("W_E") || name.ends_with("W_U")
-                             ? 0.05
-                             : (output ? 1.0 / fan / std::sqrt(2.0 * double(config.n_layers)) : 0.7 / fan);
-    Rng rng(seed, stream++);
-    w->name = name;
-    w->data = at::empty({w->out, w->in}, at::kFloat);
-    for (int64_t i = 0; i < w->data.numel(); ++i) w->data.data_ptr<float>()[i] = float(rng.normal() * scale);
-  }
-  for (auto& [name, g] : m->gains()) *g = at::ones({config.d_model}, at::kFloat);
   return m;
 }
 

@@ -11,17 +11,27 @@
 
 namespace ken::model {
 
+struct Expert {
+  nn::Matrix gate, up, down;
+};
+
+// What a family lacks stays undefined.
 struct Block {
   nn::Matrix q, k, v, o, gate, up, down;
-  Tensor ln1, ln2;  // [d_model] f32
+  nn::Matrix router;  // [n_experts, d_model]; then the experts stand in for gate, up and down
+  std::vector<Expert> experts;
+  Tensor ln1, ln2, ln1_bias, ln2_bias;  // [d_model] f32
+  Tensor ln1_post, ln2_post;            // of the modules' outputs
+  Tensor q_norm, k_norm;                // [d_head] or [heads * d_head]
 };
 
 struct Model {
   Config config;
-  nn::Matrix embed, unembed;  // unembed undefined when tied
+  nn::Matrix embed, unembed, pos_embed;  // unembed undefined when tied
   std::vector<Block> blocks;
-  Tensor ln_final;
-  Tensor rope_frequencies;  // [rope_width / 2] f32
+  Tensor ln_final, ln_final_bias;
+  Tensor rope_frequencies;       // [rope_width / 2] f32
+  Tensor rope_local, rope_long;  // at layers with a window; of long sequences; else undefined
   std::shared_ptr<const text::Tokenizer> tokenizer;
   io::Metadata metadata;                       // of the file, tokenizer included
   std::shared_ptr<const io::TensorFile> file;  // keeps the mapping alive
@@ -29,7 +39,7 @@ struct Model {
   at::Device device = at::kCPU;
 
   int64_t parameters() const;
-  // Every matrix and gain with its name, in a fixed order.
+  // Every matrix and gain that the family has with its name, in a fixed order. Biases of matrices belong to them.
   std::vector<std::pair<std::string, nn::Matrix*>> matrices();
   std::vector<std::pair<std::string, Tensor*>> gains();
   nn::Matrix& matrix(const std::string& name);  // UsageError with near names
@@ -51,11 +61,14 @@ struct Output {
 Output forward(const Model& model, const Batch& batch, const ForwardOptions& options);
 nn::KvCache make_cache(const Model& model);
 
-// Opens a GGUF file of a supported architecture; errors name the file, the key or tensor, and what was expected.
+// Opens a GGUF file or a Hugging Face folder of a supported architecture; errors name the file, the key or tensor, and
+// what was expected.
 std::shared_ptr<Model> load(const fs::path& path);
 std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const std::string& sha256);
 // Writes a GGUF: matrices as `dtype` (any weight type), gains as F32.
 void save(const Model& model, const fs::path& path, io::DType dtype);
+// The model's parts in their shapes, without data; gains hold ones, biases zeros.
+std::shared_ptr<Model> frame(const Config& config);
 // A model with random weights (Llama's customary scales), for training and tests.
 std::shared_ptr<Model> make_random(const Config& config, uint64_t seed);
 

@@ -75,18 +75,21 @@ struct SwigluFunction : Function<SwigluFunction> {
 
 struct AttentionFunction : Function<AttentionFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
-                        double scale) {
+                        double scale, int64_t window, double cap) {
     const Tensor qc = q.contiguous(), kc = k.contiguous(), vc = v.contiguous();
-    const auto [z, lse] = kernels::attention(qc, kc, vc, offsets, scale);
+    const auto [z, lse] = kernels::attention(qc, kc, vc, offsets, {scale, window, cap});
     ctx->save_for_backward({qc, kc, vc, z, lse, offsets});
     ctx->saved_data["scale"] = scale;
+    ctx->saved_data["window"] = window;
+    ctx->saved_data["cap"] = cap;
     return z;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto s = ctx->get_saved_variables();
-    const auto [dq, dk, dv] =
-        kernels::attention_backward(grads[0], s[0], s[1], s[2], s[3], s[4], s[5], ctx->saved_data["scale"].toDouble());
-    return {dq, dk, dv, Tensor(), Tensor()};
+    const auto [dq, dk, dv] = kernels::attention_backward(
+        grads[0], s[0], s[1], s[2], s[3], s[4], s[5],
+        {ctx->saved_data["scale"].toDouble(), ctx->saved_data["window"].toInt(), ctx->saved_data["cap"].toDouble()});
+    return {dq, dk, dv, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -107,6 +110,10 @@ std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, con
   return {sum, y};
 }
 
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, at::ScalarType dtype) {
+  return at::layer_norm(x, {x.size(-1)}, weight, bias, eps).to(dtype);
+}
+
 Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved) {
   if (wants_gradient({x})) return RopeFunction::apply(x, positions, frequencies, interleaved);
   return kernels::rope(x, positions, frequencies, interleaved, 1);
@@ -116,9 +123,9 @@ Tensor swiglu(const Tensor& gate, const Tensor& up) {
   return wants_gradient({gate, up}) ? SwigluFunction::apply(gate, up) : kernels::swiglu(gate, up);
 }
 
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, double scale) {
-  if (wants_gradient({q, k, v})) return AttentionFunction::apply(q, k, v, offsets, scale);
-  return std::get<0>(kernels::attention(q, k, v, offsets, scale));
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, const kernels::Scores& how) {
+  if (wants_gradient({q, k, v})) return AttentionFunction::apply(q, k, v, offsets, how.scale, how.window, how.cap);
+  return std::get<0>(kernels::attention(q, k, v, offsets, how));
 }
 
 }  // namespace ken::nn

@@ -1,6 +1,6 @@
 // The kernels with gradients: what model/ composes a forward pass from. T tokens, H heads, K kv heads, D head width.
 #pragma once
-#include "ken/nn/torch.h"
+#include "ken/kernels/kernels.h"
 
 namespace ken::nn {
 
@@ -13,7 +13,9 @@ std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, con
                                        at::ScalarType dtype);
 Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved);
 Tensor swiglu(const Tensor& gate, const Tensor& up);
+// x of a layer with mean and bias (LayerNorm), result in `dtype`; plain torch operations.
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, at::ScalarType dtype);
 // Causal attention inside packed sequences; offsets [S + 1].
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, double scale);
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, const kernels::Scores& how);
 
 }  // namespace ken::nn

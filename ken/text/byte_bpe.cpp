@@ -48,11 +48,9 @@ class WordCache {
   std::unordered_map<std::string, std::vector<Part>, TextHash, std::equal_to<>> words_;
 };
 
-uint64_t pair_key(int32_t left, int32_t right) { return uint64_t(uint32_t(left)) << 32 | uint32_t(right); }
-
 class ByteBpe final : public BpeTokenizer {
  public:
-  explicit ByteBpe(const io::Metadata& metadata) : pre_(metadata.text("tokenizer.ggml.pre", "gpt-2")) {
+  explicit ByteBpe(const io::Metadata& metadata) : pre_(pre_tokenizer(metadata)) {
     const auto types = read_vocabulary(*this, metadata, pre_.row().add_bos, false);
     added_ = added_tokens(*this, types);
     read_bytes(types);
@@ -63,6 +61,14 @@ class ByteBpe final : public BpeTokenizer {
 
  private:
   using Index = std::unordered_map<std::string_view, int32_t>;
+
+  static PreTokenizerRow pre_tokenizer(const io::Metadata& metadata) {
+    const std::string name = metadata.text("tokenizer.ggml.pre", "gpt-2");
+    if (name != own_patterns) return PreTokenizer::find(name);
+    return {.names = {name},
+            .patterns = metadata.texts("tokenizer.ken.patterns"),
+            .whole_words = metadata.flag("tokenizer.ken.whole_words", false)};
+  }
 
   void read_bytes(const std::vector<TokenType>& types) {
     bytes_ = pieces;  // added tokens stand as plain text, and so does a piece with characters outside the alphabet

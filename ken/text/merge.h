@@ -23,6 +23,9 @@ struct Merge {
   int32_t id;
 };
 
+// Two neighbours as one key.
+inline uint64_t pair_key(int32_t left, int32_t right) { return uint64_t(uint32_t(left)) << 32 | uint32_t(right); }
+
 // Chains symbols in the order in which they lie.
 inline void link_symbols(std::span<Symbol> symbols) {
   for (size_t i = 0; i < symbols.size(); ++i) {

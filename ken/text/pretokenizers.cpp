@@ -44,7 +44,9 @@ const std::vector<PreTokenizerRow>& table() {
   return rows;
 }
 
-const PreTokenizerRow& find_row(const std::string& name) {
+}  // namespace
+
+PreTokenizerRow PreTokenizer::find(const std::string& name) {
   std::string known;
   for (const PreTokenizerRow& row : table())
     for (const std::string& candidate : row.names) {
@@ -54,6 +56,16 @@ const PreTokenizerRow& find_row(const std::string& name) {
   fail("tokenizer", "the pre-tokeniser '{}' (tokenizer.ggml.pre) is not known; known are {}", name.substr(0, 80),
        known);
 }
+
+const char* gpt2_pattern() { return gpt2; }
+
+std::string pre_tokenizer_name(const std::vector<std::string>& patterns, bool whole_words) {
+  for (const PreTokenizerRow& row : table())
+    if (row.patterns == patterns && row.whole_words == whole_words) return row.names.front();
+  return own_patterns;
+}
+
+namespace {
 
 // PCRE2's own \s is ASCII, or (with UCP) has U+180E more than Unicode's White_Space, which these patterns mean.
 std::string with_unicode_space(std::string_view pattern) {
@@ -68,7 +80,7 @@ std::string with_unicode_space(std::string_view pattern) {
       if (escaped == 's') {
         result += in_class ? std::string(space) : fmt::format("[{}]", space);
       } else if (escaped == 'S') {
-        result += fmt::format("[^{}]", space);  // never inside a class in the table
+        result += in_class ? std::string("\\S") : fmt::format("[^{}]", space);
       } else {
         result += {c, escaped};
       }
@@ -114,7 +126,7 @@ struct PreTokenizer::Stage {
   pcre2_code* code = nullptr;
 };
 
-PreTokenizer::PreTokenizer(const std::string& name) : row_(find_row(name)) {
+PreTokenizer::PreTokenizer(PreTokenizerRow row) : row_(std::move(row)) {
   for (const std::string& pattern : row_.patterns) stages_.push_back(std::make_unique<Stage>(pattern));
 }
 

@@ -16,10 +16,18 @@ struct PreTokenizerRow {
   bool add_bos = false;               // unless the file says otherwise
 };
 
+// A file with patterns of its own (tokenizer.ken.patterns) has this name for them.
+inline constexpr const char* own_patterns = "ken";
+const char* gpt2_pattern();
+// The first name in the table with these patterns, else own_patterns.
+std::string pre_tokenizer_name(const std::vector<std::string>& patterns, bool whole_words);
+
 class PreTokenizer {
  public:
   // Throws Error with the known names when `name` is none of them.
-  explicit PreTokenizer(const std::string& name);
+  explicit PreTokenizer(const std::string& name) : PreTokenizer(find(name)) {}
+  explicit PreTokenizer(PreTokenizerRow row);  // throws where a pattern does not compile
+  static PreTokenizerRow find(const std::string& name);
   ~PreTokenizer();
   PreTokenizer(const PreTokenizer&) = delete;
   PreTokenizer& operator=(const PreTokenizer&) = delete;
@@ -31,7 +39,7 @@ class PreTokenizer {
  private:
   struct Stage;
   void split_from(size_t stage, std::string_view text, const std::function<void(std::string_view)>& word) const;
-  const PreTokenizerRow& row_;
+  PreTokenizerRow row_;
   std::vector<std::unique_ptr<Stage>> stages_;
 };
 

@@ -50,6 +50,7 @@ class SentencePieceBpe final : public BpeTokenizer {
     added_ = added_tokens(*this, types);
     read_scores(metadata);
     read_pieces(types);
+    if (metadata.has("tokenizer.ggml.merges")) read_merges(metadata.texts("tokenizer.ggml.merges"));
   }
 
  private:
@@ -92,6 +93,18 @@ class SentencePieceBpe final : public BpeTokenizer {
         longest_ = std::max(longest_, pieces[i].size());
         words_are_apart_ = words_are_apart_ && !has_inner_space(pieces[i]);
       }
+    }
+  }
+
+  // tokenizer.json lists which pairs merge, and in which order; the scores of pieces say nearly the same.
+  void read_merges(const std::vector<std::string>& merges) {
+    for (size_t rank = 0; rank < merges.size(); ++rank) {
+      const size_t space = merges[rank].find(' ', 1);
+      if (space == std::string::npos || space + 1 == merges[rank].size())
+        fail("tokenizer", "merge {} is not two tokens with a space between; the file is damaged", rank);
+      const std::string left = merges[rank].substr(0, space), right = merges[rank].substr(space + 1);
+      const int32_t l = find(left), r = find(right), both = find(left + right);
+      if (l >= 0 && r >= 0 && both >= 0) merges_.try_emplace(pair_key(l, r), Merge{double(rank), both});
     }
   }
 
@@ -149,6 +162,10 @@ class SentencePieceBpe final : public BpeTokenizer {
     for (Symbol& symbol : marked.symbols) symbol.id = find(view.substr(symbol.begin, symbol.end - symbol.begin));
     link_symbols(marked.symbols);
     merge_symbols(std::span(marked.symbols), [&](const Symbol& left, const Symbol& right) -> std::optional<Merge> {
+      if (!merges_.empty()) {
+        const auto found = merges_.find(pair_key(left.id, right.id));
+        return found == merges_.end() ? std::nullopt : std::optional(found->second);
+      }
       const int32_t id = find(view.substr(left.begin, right.end - left.begin));
       if (id < 0) return std::nullopt;
       return Merge{-scores_[id], id};
@@ -188,6 +205,7 @@ class SentencePieceBpe final : public BpeTokenizer {
   std::vector<double> scores_;
   std::array<int32_t, 256> byte_ids_{};
   std::unordered_map<std::string_view, int32_t> index_;
+  std::unordered_map<uint64_t, Merge> merges_;  // of a file that lists them; else pieces merge by score
   size_t longest_ = 0;
   bool words_are_apart_ = true;
 };

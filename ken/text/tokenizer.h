@@ -39,6 +39,10 @@ class Tokenizer {
 // error that lists the known) and "llama" (SentencePiece BPE with byte fallback).
 std::shared_ptr<const Tokenizer> tokenizer_from_gguf(const io::Metadata& metadata);
 
+// The same keys from a Hugging Face folder's tokenizer.json (and tokenizer_config.json, chat_template.jinja):
+// byte-level and SentencePiece BPE. What is not supported is an error that quotes it.
+io::Metadata tokenizer_metadata(const fs::path& folder);
+
 // A byte-level BPE trained on words: merges are learned, most frequent pair first (ties by bytes, so the result does
 // not depend on hashing), until every word is one token or `max_vocab` is reached. A word carries its leading space if
 // any.

@@ -56,7 +56,7 @@ TEST(CliTest, help_everywhere_with_a_runnable_example) {
   expect(ken("--help"), 0, "Start with:");
   expect(ken(""), 0, "study");
   for (const char* command : {"study", "compare", "eval", "ask", "generate", "train", "world", "reproduce", "logits",
-                              "tokenize", "template", "inspect", "quantize", "methods", "version", "run"}) {
+                              "tokenize", "template", "inspect", "convert", "quantize", "methods", "version", "run"}) {
     expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
   }
 }

@@ -59,18 +59,21 @@ TEST_P(KernelsTest, swiglu_and_its_gradients) {
 }
 
 TEST_P(KernelsTest, attention_forward_and_backward_for_grouped_heads) {
-  for (int64_t width : {16, 20, 32, 64, 128}) {
+  const std::tuple<int64_t, int64_t, double> cases[] = {{16, 0, 0},  {20, 0, 0}, {32, 0, 0}, {64, 0, 0},  {128, 0, 0},
+                                                        {16, 37, 0}, {32, 1, 0}, {20, 0, 3}, {64, 70, 2}, {32, 500, 5}};
+  for (const auto& [width, window, cap] : cases) {
     // The longest sequence is more than two tiles of the backward pass.
     const Tensor offsets = offsets_of({1, 7, 150, 2}), q = random({160, 6, width}), k = random({160, 2, width}),
                  v = random({160, 2, width});
-    const double scale = 1 / std::sqrt(double(width));
-    const auto [z, lse] = attention(q, k, v, offsets, scale);
-    const auto [z2, lse2] = reference::attention(q, k, v, offsets, scale);
+    const Scores how{1 / std::sqrt(double(width)), window, cap};
+    const auto [z, lse] = attention(q, k, v, offsets, how);
+    const auto [z2, lse2] = reference::attention(q, k, v, offsets, how.scale, how.window, how.cap);
     EXPECT_LE(distance(z, z2), bound()) << width;
     EXPECT_LE(distance(lse, lse2), 2e-5) << width;
     const Tensor dz = random({160, 6, width});
-    const auto [dq, dk, dv] = attention_backward(dz, q, k, v, z, lse, offsets, scale);
-    const auto [dq2, dk2, dv2] = reference::attention_backward(dz, q, k, v, z, lse, offsets, scale);
+    const auto [dq, dk, dv] = attention_backward(dz, q, k, v, z, lse, offsets, how);
+    const auto [dq2, dk2, dv2] =
+        reference::attention_backward(dz, q, k, v, z, lse, offsets, how.scale, how.window, how.cap);
     EXPECT_LE(distance(dq, dq2), 4 * bound()) << width;
     EXPECT_LE(distance(dk, dk2), 8 * bound()) << width;
     EXPECT_LE(distance(dv, dv2), 8 * bound()) << width;
@@ -80,14 +83,14 @@ TEST_P(KernelsTest, attention_forward_and_backward_for_grouped_heads) {
 TEST_P(KernelsTest, a_sequence_gives_the_same_bits_alone_in_a_batch_and_on_any_thread_count) {
   const Tensor q = random({40, 4, 32}), k = random({40, 4, 32}), v = random({40, 4, 32}),
                offsets = offsets_of({11, 29});
-  const auto [together, lse] = attention(q, k, v, offsets, 0.2);
-  const auto [dq, dk, dv] = attention_backward(q, q, k, v, together, lse, offsets, 0.2);
+  const auto [together, lse] = attention(q, k, v, offsets, {0.2});
+  const auto [dq, dk, dv] = attention_backward(q, q, k, v, together, lse, offsets, {0.2});
   at::set_num_threads(1);
   const auto part = [](const Tensor& x) { return x.narrow(0, 11, 29).contiguous(); };
-  const auto [alone, own] = attention(part(q), part(k), part(v), offsets_of({29}), 0.2);
+  const auto [alone, own] = attention(part(q), part(k), part(v), offsets_of({29}), {0.2});
   EXPECT_TRUE(at::equal(part(together), alone));
   const auto [dq2, dk2, dv2] =
-      attention_backward(part(q), part(q), part(k), part(v), alone, own, offsets_of({29}), 0.2);
+      attention_backward(part(q), part(q), part(k), part(v), alone, own, offsets_of({29}), {0.2});
   EXPECT_TRUE(at::equal(part(dq), dq2) && at::equal(part(dk), dk2) && at::equal(part(dv), dv2));
 }
 
@@ -102,9 +105,13 @@ TEST_P(KernelsTest, paged_attention_is_packed_attention) {
   }
   const Tensor table = at::tensor(at::ArrayRef<int32_t>(blocks), at::kInt).unsqueeze(0),
                lengths = at::full({1}, 40, at::kLong);
-  const Tensor paged = attention_paged(q, k_pool, v_pool, table, lengths, offsets, 0.2);
-  EXPECT_LE(distance(paged, reference::attention_paged(q, k_pool, v_pool, table, lengths, offsets, 0.2)), bound());
-  if (GetParam() == at::kFloat) EXPECT_TRUE(at::equal(paged, std::get<0>(attention(q, k, v, offsets, 0.2))));
+  for (const Scores& how : {Scores{0.2}, Scores{0.2, 9}, Scores{0.2, 21, 1.5}, Scores{0.2, 0, 1.5}}) {
+    const Tensor paged = attention_paged(q, k_pool, v_pool, table, lengths, offsets, how);
+    const Tensor plain =
+        reference::attention_paged(q, k_pool, v_pool, table, lengths, offsets, how.scale, how.window, how.cap);
+    EXPECT_LE(distance(paged, plain), bound()) << how.window;
+    if (GetParam() == at::kFloat) EXPECT_TRUE(at::equal(paged, std::get<0>(attention(q, k, v, offsets, how))));
+  }
 }
 
 TEST_P(KernelsTest, cross_entropy_leaves_its_gradient_in_the_logits) {

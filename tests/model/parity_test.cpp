@@ -121,15 +121,24 @@ TEST_P(ParityTest, plain_attention_under_a_score_tap_agrees_to_1e_6_relative) {
   EXPECT_LE(distance(tapped, plain), 2e-5 * plain.abs().max().item<double>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, ParityTest,
-                         testing::Values(Case{"llama", "model.gguf", "expected_gguf.safetensors"},
-                                         Case{"llama", "model.gguf", "expected.safetensors"},
-                                         Case{"llama", "model-q8_0.gguf", "expected_q8_0.safetensors"},
-                                         Case{"llama3_rope_tied", "model.gguf", "expected_gguf.safetensors"},
-                                         Case{"llama3_rope_tied", "model.gguf", "expected.safetensors"},
-                                         Case{"stories260K", "model.gguf", "expected_gguf.safetensors"},
-                                         Case{"stories260K", "model.gguf", "expected.safetensors"}),
-                         [](const auto& info) { return fmt::format("{}_{}", info.param.name, info.index); });
+INSTANTIATE_TEST_SUITE_P(
+    Fixtures, ParityTest,
+    testing::Values(
+        Case{"llama", "model.gguf", "expected_gguf.safetensors"}, Case{"llama", "model.gguf", "expected.safetensors"},
+        Case{"llama", "model-q8_0.gguf", "expected_q8_0.safetensors"},
+        Case{"llama3_rope_tied", "model.gguf", "expected_gguf.safetensors"},
+        Case{"llama3_rope_tied", "model.gguf", "expected.safetensors"},
+        Case{"stories260K", "model.gguf", "expected_gguf.safetensors"},
+        Case{"stories260K", "model.gguf", "expected.safetensors"}, Case{"llama", "hf", "expected.safetensors"},
+        Case{"llama3_rope_tied", "hf", "expected.safetensors"},
+        Case{"llama_bf16_sharded", "hf", "expected.safetensors"},
+        Case{"mistral", "model.gguf", "expected_gguf.safetensors"}, Case{"mistral", "hf", "expected.safetensors"},
+        Case{"qwen2", "model.gguf", "expected_gguf.safetensors"}, Case{"qwen2", "hf", "expected.safetensors"},
+        Case{"qwen3", "model.gguf", "expected_gguf.safetensors"}, Case{"qwen3", "hf", "expected.safetensors"},
+        Case{"gemma2", "model.gguf", "expected_gguf.safetensors"}, Case{"gemma2", "hf", "expected.safetensors"},
+        Case{"gemma2_qscalar", "hf", "expected.safetensors"}, Case{"gpt2", "model.gguf", "expected_gguf.safetensors"},
+        Case{"gpt2", "hf", "expected.safetensors"}, Case{"gpt2", "hf_hub_names", "expected.safetensors"}),
+    [](const auto& info) { return fmt::format("{}_{}", info.param.name, info.index); });
 
 }  // namespace
 }  // namespace ken::model

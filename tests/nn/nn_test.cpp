@@ -64,7 +64,7 @@ TEST(FunctionsTest, gradients_agree_with_finite_differences) {
   const auto value = [&](const Tensor& x) {
     const auto [sum, n] = add_rms_norm(x, at::tanh(x), w, 1e-5, at::kFloat);
     const Tensor q = rope(n.view({5, 2, 4}), positions, f, true);
-    const Tensor z = attention(q, q * 0.5, n.view({5, 2, 4}), offsets, 0.5).view({5, 8});
+    const Tensor z = attention(q, q * 0.5, n.view({5, 2, 4}), offsets, {0.5}).view({5, 8});
     return ((swiglu(z, sum) + rms_norm(z, w, 1e-5, at::kFloat)) * weights).sum();
   };
   const Tensor x = at::randn({5, 8}).requires_grad_();

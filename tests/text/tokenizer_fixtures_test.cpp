@@ -58,8 +58,9 @@ void expect_same(const std::string& model, const std::string& cases, size_t at_l
   KEN_FIXTURE(file, model);
   KEN_FIXTURE(inp, cases + ".inp");
   KEN_FIXTURE(out, cases + ".out");
-  const auto opened = ken::io::open_tensors(file);
-  const auto tokenizer = ken::text::tokenizer_from_gguf(opened->metadata);
+  const auto metadata =
+      std::filesystem::is_directory(file) ? ken::text::tokenizer_metadata(file) : ken::io::open_tensors(file)->metadata;
+  const auto tokenizer = ken::text::tokenizer_from_gguf(metadata);
   const auto inputs = read_inputs(inp);
   const auto expected = read_ids(out);
   ASSERT_EQ(inputs.size(), expected.size());
@@ -84,6 +85,19 @@ TEST(TokenizerFixturesTest, LlamaSentencePiece) { expect_vocabulary("llama-spm",
 TEST(TokenizerFixturesTest, Phi3) { expect_vocabulary("phi-3", 300); }
 TEST(TokenizerFixturesTest, Stories260K) {
   expect_same("models/stories260K/model.gguf", "models/stories260K/tokenizer", 346);
+}
+
+// tokenizer.json of the same vocabularies.
+void expect_json(const std::string& name) {
+  const std::string cases = "tokenizers/ggml-vocab-" + name + ".gguf";
+  expect_same("tokenizers/hf/" + name, cases, 46);
+  if (!testing::Test::IsSkipped()) expect_same("tokenizers/hf/" + name, cases + ".extra", 300);
+}
+
+TEST(TokenizerFixturesTest, Gpt2FromJson) { expect_json("gpt-2"); }
+TEST(TokenizerFixturesTest, LlamaSentencePieceFromJson) { expect_json("llama-spm"); }
+TEST(TokenizerFixturesTest, Stories260KFromJson) {
+  expect_same("models/stories260K/hf", "models/stories260K/tokenizer", 346);
 }
 
 }  // namespace

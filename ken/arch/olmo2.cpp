@@ -1,0 +1,31 @@
+// OLMo 2 (arXiv 2501.00656): norms of each module's output instead of its input, and of all heads' q and k together.
+#include "ken/model/arch.h"
+
+namespace ken::model {
+namespace {
+
+void shape(Config& c) {
+  c.pre_norm = false;
+  c.post_norm = true;
+  c.qk_norm = QkNorm::whole;
+}
+
+void from_gguf(const io::TensorFile&, Config& c) { shape(c); }
+
+void from_hf(const Json& json, Config& c) {
+  shape(c);
+  if (!json.contains("rms_norm_eps")) c.norm_eps = 1e-5;
+}
+
+const Register<Arch> entry{{.card = {.id = "olmo2",
+                                     .family = "arch",
+                                     .title = "OLMo 2",
+                                     .paper = "arXiv 2501.00656",
+                                     .sentence = "Norms after each module, and of q and k.",
+                                     .example = "ken inspect model.gguf"},
+                            .model_types = {"olmo2"},
+                            .from_gguf = from_gguf,
+                            .from_hf = from_hf}};
+
+}  // namespace
+}  // namespace ken::model
