@@ -90,3 +90,19 @@ templates = {
 }
 for name, source in templates.items():
     put("template", name, source.encode())
+
+byte_level = {"added_tokens": [{"id": 5, "content": "<s>", "special": True}], "normalizer": {"type": "NFC"},
+              "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+                  {"type": "Split", "pattern": {"Regex": "\\p{L}+|\\s"}, "behavior": "Isolated", "invert": False},
+                  {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}]},
+              "decoder": {"type": "ByteLevel"},
+              "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]},
+              "model": {"type": "BPE", "ignore_merges": True, "vocab": {"H": 0, "e": 1, "He": 2, "\u0120": 3, "l": 4}, "merges": ["H e", ["l", "l"]]}}
+pieces = {"added_tokens": [{"id": 0, "content": "<unk>", "special": True}],
+          "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u2581"},
+                                                               {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]},
+          "pre_tokenizer": None, "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}]},
+          "model": {"type": "BPE", "unk_token": "<unk>", "byte_fallback": True,
+                    "vocab": {"<unk>": 0, "<0x41>": 1, "\u2581": 2, "H": 3, "\u2581H": 4, "o": 7}, "merges": ["\u2581 H"]}}
+for name, value in {"byte_level": byte_level, "pieces": pieces}.items():
+    put("tokenizer_json", name, json.dumps(value).encode())

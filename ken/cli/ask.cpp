@@ -80,7 +80,7 @@ void run(const Flags& flags) {
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("QUESTION", flags->question, "the question")->required();
-  app.add_option("-m,--model", flags->model, "a GGUF file; without it, the almanac's organism");
+  app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
   auto* file = app.add_option("--context", flags->context_file, "a text file with the passage to read");
   app.add_option("--context-text", flags->context_text, "the passage itself")->excludes(file);
   app.add_option("--instruction", flags->instruction,

@@ -32,8 +32,9 @@ fs::path model_path(const std::string& name) {
     names.push_back(path.stem().string());
   }
   names.push_back("almanac");
-  fail_usage("model", "{} is no file; give a GGUF file, or the name of a model that ships with ken: {}", name,
-             unknown_name("model", name, names));
+  fail_usage("model",
+             "{} is no file; give a GGUF file, a Hugging Face folder, or the name of a model that ships with ken: {}",
+             name, unknown_name("model", name, names));
 }
 
 std::shared_ptr<model::Model> open_model(const std::string& name) {

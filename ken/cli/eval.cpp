@@ -56,7 +56,8 @@ void run(const Flags& flags) {
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("TASK", flags->task, "NAME[:key=value,...] of a benchmark (ken methods --family tasks)")->required();
-  app.add_option("MODEL", flags->model, "a GGUF file; without it, the almanac's organism inside the program");
+  app.add_option("MODEL", flags->model,
+                 "a GGUF file or Hugging Face folder; without it, the almanac's organism inside the program");
   app.add_option("--file", flags->file, "the benchmark's records, as they are published")->required();
   app.add_option("-o,--out", flags->out,
                  "folder for results.json and samples_TASK.jsonl; an unfinished run goes on there")

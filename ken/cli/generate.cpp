@@ -38,7 +38,7 @@ void run(const Flags& flags) {
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("PROMPT", flags->prompt, "the text to continue")->required();
-  app.add_option("-m,--model", flags->model, "a GGUF file; without it, the almanac's organism");
+  app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
   app.add_option("-n,--samples", flags->samples, "how many continuations; they share the prompt's pass")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));

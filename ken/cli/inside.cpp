@@ -39,7 +39,7 @@ void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("ID", flags->id, "the analysis (ken methods --family inside)")->required();
   app.add_option("PARAMS", flags->params, "its parameters, as key=value");
-  app.add_option("-m,--model", flags->model, "a GGUF file; without it, the almanac's organism");
+  app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
   app.add_option("--facts", flags->facts, "questions with answers; without it, the model's own world");
   app.add_option("-o,--out", flags->out, "safetensors file for the analysis' tensors");
   app.add_option("--seed", flags->seed, "of folds and bootstrap")->capture_default_str();

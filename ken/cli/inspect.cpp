@@ -28,9 +28,14 @@ Json value_json(const io::MetaValue& value) {
 
 void run(const std::string& name, bool json) {
   const bool file = !name.empty() && name != "almanac";
-  const auto opened =
-      file ? io::open_tensors(model_path(name)) : io::open_tensors(study::embedded_model(), "almanac.gguf");
+  const fs::path path = file ? model_path(name) : fs::path();
+  const bool folder = file && fs::is_directory(path);
+  const auto opened = folder ? io::open_shards(path)
+                      : file ? io::open_tensors(path)
+                             : io::open_tensors(study::embedded_model(), "almanac.gguf");
   Json metadata = Json::object(), tensors = Json::array();
+  if (folder) metadata = Json::parse(read_text(path / "config.json", size_t{1} << 24), nullptr, false);
+  if (!metadata.is_object()) fail("inspect", "{} is no JSON object", (path / "config.json").string());
   for (const auto& [key, value] : opened->metadata.values) metadata[key] = value_json(value);
   int64_t parameters = 0;
   for (const auto& t : opened->tensors) {
@@ -58,7 +63,7 @@ void run(const std::string& name, bool json) {
 void add(CLI::App& app) {
   auto name = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  app.add_option("MODEL", *name, "a GGUF or safetensors file, or 'almanac'");
+  app.add_option("MODEL", *name, "a GGUF or safetensors file, a Hugging Face folder, or 'almanac'");
   app.add_flag("--json", *json, "print one JSON object");
   app.callback([name, json] { run(*name, *json); });
 }

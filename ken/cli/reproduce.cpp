@@ -57,7 +57,7 @@ void run(const Flags& flags) {
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("ID", flags->ids, "claims by method; without any, all of them");
-  app.add_option("-m,--model", flags->model, "a GGUF file; without it, the almanac's organism");
+  app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
   app.add_option("--facts", flags->facts, "facts to run on; without it, the model's own world");
   app.add_option("--seeds", flags->seeds, "how many")->capture_default_str()->check(CLI::Range(1, 1000));
   app.add_option("-o,--out", flags->out, "folder for ID.json");

@@ -37,7 +37,8 @@ void run(const Flags& flags) {
 
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a GGUF file; without it, the almanac's organism inside the program");
+  app.add_option("MODEL", flags->model,
+                 "a GGUF file or Hugging Face folder; without it, the almanac's organism inside the program");
   app.add_option("--facts", flags->facts,
                  "questions with answers: JSONL, CSV or TSV (PopQA's as it is); without it, the model's own world");
   app.add_option("-o,--out", flags->out,

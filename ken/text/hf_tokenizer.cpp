@@ -243,11 +243,15 @@ Json parsed(const fs::path& path, size_t limit) {
 
 }  // namespace
 
+io::Metadata tokenizer_metadata(const Json& tokenizer, const Json& tokenizer_config) {
+  return Reader(tokenizer, tokenizer_config).read();
+}
+
 io::Metadata tokenizer_metadata(const fs::path& folder) {
   const fs::path file = folder / "tokenizer.json", config = folder / "tokenizer_config.json",
                  chat = folder / "chat_template.jinja";
   const Json settings = fs::exists(config) ? parsed(config, size_t{1} << 26) : Json::object();
-  io::Metadata metadata = Reader(parsed(file, size_t{1} << 28), settings).read();
+  io::Metadata metadata = tokenizer_metadata(parsed(file, size_t{1} << 28), settings);
   metadata.name = file.string();
   if (fs::exists(chat)) metadata.values["tokenizer.chat_template"] = read_text(chat, size_t{1} << 20);
   return metadata;

@@ -82,6 +82,30 @@ TEST(CliTest, missing_and_broken_files_say_what_is_wrong) {
   expect(ken("study " + tiny_gguf() + " --facts " + (folder() / "bad.jsonl").string()), 1, "bad.jsonl:2");
 }
 
+TEST(CliTest, a_hugging_face_folder_is_opened_converted_and_inspected) {
+  KEN_FIXTURE(hf, "models/stories260K/hf");
+  const std::string source = hf.string(), converted = (folder() / "stories.gguf").string();
+  expect(ken("generate -m " + source + " --compute f32 --max-tokens 8 'Once upon a time'"), 0, "there was a little");
+  expect(ken("convert " + source + " -o " + converted + " --type f32"), 0, "llama of 260032 parameters");
+  expect(ken("generate -m " + converted + " --compute f32 --max-tokens 8 'Once upon a time'"), 0, "there was a little");
+  expect(ken("inspect " + source + " --json"), 0, "\"model_type\":\"llama\"");
+}
+
+TEST(CliTest, a_folder_that_is_no_model_says_what_is_missing) {
+  const fs::path bad = folder() / "bad-folder";
+  fs::create_directories(bad);
+  const std::string command = "logits " + bad.string() + " --ids 1 -o " + (folder() / "none.safetensors").string();
+  expect(ken(command), 1, "config.json");
+  write_text(bad / "config.json", "[1]");
+  expect(ken(command), 1, "no JSON object");
+  write_text(bad / "config.json", "{\"model_type\": \"bert\"}");
+  expect(ken(command), 2, "known: gemma2");
+  write_text(bad / "config.json", "{\"model_type\": \"llama\", \"hidden_size\": 1e300}");
+  expect(ken(command), 1, "neither model.safetensors");
+  write_text(bad / "model.safetensors.index.json", "{\"weight_map\": {\"x\": \"../../etc/passwd\"}}");
+  expect(ken(command), 1, "no file name");
+}
+
 TEST(CliTest, invalid_utf8_in_a_vocabulary_and_nan_weights_are_refused) {
   auto model = test::tiny_model();
   auto tokens = model->metadata.texts("tokenizer.ggml.tokens");
