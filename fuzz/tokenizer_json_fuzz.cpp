@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "ken/base/error.h"
+#include "ken/text/hf_tokenizer.h"
 #include "ken/text/tokenizer.h"
 
 using namespace ken;

@@ -1,10 +1,11 @@
 // tokenizer.json of Hugging Face -> the tokenizer.ggml.* keys that every tokenizer is read from, so that a folder and
 // the GGUF file made of it cut text alike. Kinds: byte-level BPE and SentencePiece BPE with its merges.
+#include "ken/text/hf_tokenizer.h"
+
 #include <algorithm>
 #include <set>
 
 #include "ken/base/error.h"
-#include "ken/base/json.h"
 #include "ken/text/bytes.h"
 #include "ken/text/kinds.h"
 #include "ken/text/pretokenizers.h"

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "ken/base/json.h"
 #include "ken/io/tensors.h"
 
 namespace ken::text {
@@ -43,7 +42,6 @@ std::shared_ptr<const Tokenizer> tokenizer_from_gguf(const io::Metadata& metadat
 // The same keys from a Hugging Face folder's tokenizer.json (and tokenizer_config.json, chat_template.jinja):
 // byte-level and SentencePiece BPE. What is not supported is an error that quotes it.
 io::Metadata tokenizer_metadata(const fs::path& folder);
-io::Metadata tokenizer_metadata(const Json& tokenizer, const Json& tokenizer_config);
 
 // A byte-level BPE trained on words: merges are learned, most frequent pair first (ties by bytes, so the result does
 // not depend on hashing), until every word is one token or `max_vocab` is reached. A word carries its leading space if
