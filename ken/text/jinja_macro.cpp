@@ -68,7 +68,8 @@ class Macro final : public Object {
 
   // In order, so that a default may use the parameters before it.
   void bind_defaults(Interpreter& interpreter, const ScopeRef& own) const {
-    const auto& [parameters, defaults] = std::tie(signature().parameters, signature().defaults);
+    const auto& parameters = signature().parameters;
+    const auto& defaults = signature().defaults;
     for (size_t i = 0; i < parameters.size(); ++i) {
       const auto given = [&](const auto& entry) { return entry.first == parameters[i]; };
       if (std::any_of(own->variables.begin(), own->variables.end(), given)) continue;
