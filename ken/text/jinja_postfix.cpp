@@ -59,6 +59,8 @@ Expression ExpressionParser::subscript(Expression value) {
   }
   reader_.expect_op("]");
   if (keys.size() != 1) {
+    const auto is_slice = [](const Expression& key) { return key->kind == ExprKind::slice; };
+    if (std::any_of(keys.begin(), keys.end(), is_slice)) reader_.refuse("a slice stands alone within its brackets");
     Expression key = make(ExprKind::tuple, line, std::move(keys));
     return make(ExprKind::subscript, line, items(value, key));
   }

@@ -81,6 +81,7 @@ TEST(ChatTemplateTest, ErrorsNameTheLineAndWhatWasFound) {
   EXPECT_EQ(error("a\n\n{{ x.y }}"), "[template] line 3: 'x' is undefined");
   EXPECT_EQ(error("{% if 1 %}\n"), "[template] line 1: the template ends without {% endif %}");
   EXPECT_EQ(error("\n{{ 1 + }}"), "[template] line 2: unexpected '}}'");
+  EXPECT_EQ(error("\n{{ 'abc'[0, 1:2] }}"), "[template] line 2: a slice stands alone within its brackets");
   EXPECT_EQ(error("{% frob %}"), "[template] line 1: unknown tag 'frob'");
   EXPECT_EQ(error("\n{{ 'a' + 1 }}"), "[template] line 2: can only concatenate str (not \"int\") to str");
   EXPECT_EQ(error("{{ [].append(1) }}"), "[template] line 1: access to attribute 'append' of 'list' object is unsafe.");
