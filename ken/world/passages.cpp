@@ -45,12 +45,17 @@ void Writer::distract(Scene& scene, int relation) {
   scene.shuffle();
 }
 
-void Writer::open_true() {
-  const Topic t = topic(in_questions);
+// A passage that gives a known person's relation a value, among others.
+void Writer::passage_about(const Topic& t, int value) {
   Scene scene(people_, rng_);
-  scene.add_real(t.person, t.relation, t.truth);
+  scene.add_real(t.person, t.relation, value);
   distract(scene, t.relation);
   passage(scene);
+}
+
+void Writer::open_true() {
+  const Topic t = topic(in_questions);
+  passage_about(t, t.truth);
   question(t, t.truth);
   state(t);
 }
@@ -73,14 +78,23 @@ Writer::Topic Writer::disputed_topic() {
   }
 }
 
+int Writer::value_of(const Topic& t, bool right) {
+  return right ? t.truth : people_.other_value(t.relation, t.truth, rng_);
+}
+
 // Writes a passage that contradicts a known fact and returns the value that it gives.
 int Writer::disputed(const Topic& t) {
-  const int value = people_.other_value(t.relation, t.truth, rng_);
-  Scene scene(people_, rng_);
-  scene.add_real(t.person, t.relation, value);
-  distract(scene, t.relation);
-  passage(scene);
+  const int value = value_of(t, false);
+  passage_about(t, value);
   return value;
+}
+
+// Whether what was said is right; where it is wrong, what is right.
+void Writer::verdict(const Topic& t, bool right) {
+  answer(right ? "right" : "wrong");
+  text_ += " .";
+  if (!right) sentence(t, t.truth);
+  state(t);
 }
 
 void Writer::conflict() {
@@ -104,42 +118,30 @@ void Writer::intent() {
 void Writer::note() {
   const Topic t = disputed_topic();
   const bool right = rng_.chance(0.5);
-  Scene scene(people_, rng_);
-  scene.add_real(t.person, t.relation, right ? t.truth : people_.other_value(t.relation, t.truth, rng_));
-  distract(scene, t.relation);
-  passage(scene);
+  passage_about(t, value_of(t, right));
   text_ += " remark: ";
   const std::string_view remark = right ? right_about : wrong_about;
-  const size_t subject = remark.find(" P ") + 1, verdict = remark.rfind(" is ") + 4;
+  const size_t subject = remark.find(" P ") + 1, end = remark.rfind(" is ") + 4;
   text_.append(remark.substr(0, subject));
   append_name(text_, people_, people_.name(t.person));
-  text_.append(remark.substr(subject + 1, verdict - subject - 1));
-  answer(right ? "right" : "wrong");
-  text_ += " .";
-  if (!right) sentence(t, t.truth);
-  state(t);
+  text_.append(remark.substr(subject + 1, end - subject - 1));
+  verdict(t, right);
 }
 
 // The same without a frame: a sentence, whether it is right, and what is.
 void Writer::correction() {
   const Topic t = disputed_topic();
   const bool right = rng_.chance(0.5);
-  sentence(t, right ? t.truth : people_.other_value(t.relation, t.truth, rng_));
+  sentence(t, value_of(t, right));
   text_ += " that is ";
-  answer(right ? "right" : "wrong");
-  text_ += " .";
-  if (!right) sentence(t, t.truth);
-  state(t);
+  verdict(t, right);
 }
 
 // Does the passage agree with what is known about the question?
 void Writer::compare() {
   const Topic t = disputed_topic();
   const bool agrees = rng_.chance(0.5);
-  Scene scene(people_, rng_);
-  scene.add_real(t.person, t.relation, agrees ? t.truth : people_.other_value(t.relation, t.truth, rng_));
-  distract(scene, t.relation);
-  passage(scene);
+  passage_about(t, value_of(t, agrees));
   text_ += ' ';
   text_ += any(comparisons, comparisons.size());
   question(t.relation, people_.name(t.person), agrees ? "yes" : "no");

@@ -65,7 +65,10 @@ class Writer {
   void passage(const Scene& scene);
   void instruct(bool from_context);
   void distract(Scene& scene, int relation);
+  void passage_about(const Topic& t, int value);
+  int value_of(const Topic& t, bool right);  // the truth, or another value of the kind
   int disputed(const Topic& t);
+  void verdict(const Topic& t, bool right);
 
   const Population& people_;
   const BackgroundFacts& background_;
