@@ -8,13 +8,6 @@
 namespace ken::text::jinja {
 namespace {
 
-template <typename... T>
-std::vector<Expression> items(T&&... expressions) {
-  std::vector<Expression> list;
-  (list.push_back(std::move(expressions)), ...);
-  return list;
-}
-
 // The characters that an escape of so many digits stands for; nothing when it is cut short.
 std::optional<char32_t> code_of(std::string_view digits, size_t count, int base) {
   const std::string text(digits.substr(0, count));

@@ -133,6 +133,15 @@ class StatementParser {
     return result;
   }
 
+  // The end of a block, before it what else there may be.
+  void otherwise(Stmt& block, std::string_view end) {
+    if (reader_.skip_name("else")) {
+      end_tag();
+      block.otherwise = statements({end});
+    }
+    reader_.expect_name(end);
+  }
+
   Statement branch(uint32_t line) {
     Statement result = make(StmtKind::branch, line);
     do {
@@ -140,11 +149,7 @@ class StatementParser {
       end_tag();
       result->cases.emplace_back(std::move(condition), statements({"elif", "else", "endif"}));
     } while (reader_.skip_name("elif"));
-    if (reader_.skip_name("else")) {
-      end_tag();
-      result->otherwise = statements({"endif"});
-    }
-    reader_.expect_name("endif");
+    otherwise(*result, "endif");
     return result;
   }
 
@@ -159,11 +164,7 @@ class StatementParser {
     ++loops_;
     result->body = statements({"else", "endfor"});
     --loops_;
-    if (reader_.skip_name("else")) {
-      end_tag();
-      result->otherwise = statements({"endfor"});
-    }
-    reader_.expect_name("endfor");
+    otherwise(*result, "endfor");
     return result;
   }
 

@@ -55,6 +55,14 @@ class TokenReader {
   size_t at_ = 0, nesting_ = 0;
 };
 
+// The parts of an expression, taken from where they were.
+template <typename... T>
+std::vector<Expression> items(T&&... expressions) {
+  std::vector<Expression> list;
+  (list.push_back(std::move(expressions)), ...);
+  return list;
+}
+
 class ExpressionParser {
  public:
   ExpressionParser(TokenReader& reader, Template& result) : reader_(reader), template_(result) {}

@@ -6,13 +6,6 @@
 namespace ken::text::jinja {
 namespace {
 
-template <typename... T>
-std::vector<Expression> items(T&&... expressions) {
-  std::vector<Expression> list;
-  (list.push_back(std::move(expressions)), ...);
-  return list;
-}
-
 uint32_t depth_of(const ArgumentList& list) {
   uint32_t depth = 0;
   const auto see = [&](const ExprRef& e) { depth = std::max(depth, e ? e->depth : 0); };
