@@ -1,38 +1,25 @@
 // Gemma 3 (arXiv 2503.19786), its text model: five layers with a window, then one without; the first turn with a base
 // of their own; a norm of each head's q and k.
-#include <cmath>
-
-#include "ken/model/arch.h"
+#include "ken/arch/gemma.h"
 
 namespace ken::model {
 namespace {
 
 constexpr int64_t period = 6;
 
-void shape(Config& c) {
-  c.post_norm = true;
-  c.qk_norm = QkNorm::head;
-  c.activation = Activation::gelu_tanh;
-  c.embed_scale = std::sqrt(double(c.d_model));
-}
-
-// GGUF has no key for the query's scale: of the published sizes only 27B does not divide by sqrt(d_head).
 void from_gguf(const io::TensorFile& file, Config& c) {
-  shape(c);
-  c.rope_base = file.metadata.number("gemma3.rope.freq_base", 1e6);
-  c.rope_local_base = file.metadata.number("gemma3.rope.local.freq_base", 10000);
-  c.windows = every_other_window(c, file.metadata.integer("gemma3.attention.sliding_window", 1024), period);
-  if (c.n_layers == 62) c.attn_scale = 1 / std::sqrt(double(c.d_model) / double(c.n_heads));
+  gemma::shape(c);
+  gemma::scale_by_size(c, 62);
+  c.qk_norm = QkNorm::head;
+  const io::Metadata& m = file.metadata;  // the keys with "global" and "local" are Ollama's
+  c.rope_base = m.number("gemma3.rope.freq_base", m.number("gemma3.rope.global.freq_base", 1e6));
+  c.rope_local_base = m.number("gemma3.rope.freq_base_swa", m.number("gemma3.rope.local.freq_base", 10000));
+  c.windows = every_other_window(c, m.integer("gemma3.attention.sliding_window", 1024), period);
 }
 
 void from_hf(const Json& json, Config& c) {
-  shape(c);
-  c.norm_plus_one = true;
-  c.tied = hf_flag(json, "tie_word_embeddings", true);
-  c.activation = hf_activation(hf_text(json, "hidden_activation", "gelu_pytorch_tanh"));
-  c.attn_cap = hf_number(json, "attn_logit_softcapping", 0);
-  c.final_cap = hf_number(json, "final_logit_softcapping", 0);
-  c.attn_scale = 1 / std::sqrt(hf_number(json, "query_pre_attn_scalar", 256));
+  gemma::from_hf(json, c);
+  c.qk_norm = QkNorm::head;
   if (!json.contains("rope_theta")) c.rope_base = 1e6;
   c.rope_local_base = hf_number(json, "rope_local_base_freq", 10000);
   if (c.windows.empty())
@@ -40,13 +27,8 @@ void from_hf(const Json& json, Config& c) {
                                    hf_integer(json, "sliding_window_pattern", period));
 }
 
-void hf_source(const Config&, const std::string& name, Source& source) {
-  const auto [layer, part] = split_name(name);
-  if (part == "ln2.w") source.name = fmt::format("model.layers.{}.pre_feedforward_layernorm.weight", layer);
-}
-
 void write_config(const Config& c, io::Metadata& metadata) {
-  metadata.values["gemma3.attention.sliding_window"] = c.window(0);
+  metadata.values["gemma3.rope.freq_base_swa"] = double(float(c.rope_local_base));
 }
 
 const Register<Arch> entry{
@@ -59,7 +41,7 @@ const Register<Arch> entry{
      .model_types = {"gemma3_text"},
      .from_gguf = from_gguf,
      .from_hf = from_hf,
-     .hf_source = hf_source,
+     .hf_source = gemma::hf_source,
      .write_config = write_config}};
 
 }  // namespace

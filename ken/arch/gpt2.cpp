@@ -42,17 +42,9 @@ void from_hf(const Json& json, Config& c) {
 }
 
 // Rows of q, k and v in the matrix that holds all three.
-bool take_qkv(const Config& c, const std::string& part, Source& source) {
-  const int64_t place = part == "attn.W_Q" ? 0 : part == "attn.W_K" ? 1 : part == "attn.W_V" ? 2 : -1;
-  if (place < 0) return false;
-  source.first = place * c.d_model;
-  source.total = 3 * c.d_model;
-  return true;
-}
-
 void gguf_source(const Config& c, const std::string& name, Source& source) {
   const auto [layer, part] = split_name(name);
-  if (take_qkv(c, part, source)) source.name = fmt::format("blk.{}.attn_qkv.weight", layer);
+  take_qkv(c, part, fmt::format("blk.{}.attn_qkv.weight", layer), source);
 }
 
 void hf_source(const Config& c, const std::string& name, Source& source) {
@@ -71,10 +63,10 @@ void hf_source(const Config& c, const std::string& name, Source& source) {
     return;
   }
   source.transposed = true;
-  source.name = at + (take_qkv(c, part, source) ? "attn.c_attn.weight"
-                      : part == "attn.W_O"      ? "attn.c_proj.weight"
-                      : part == "mlp.W_in"      ? "mlp.c_fc.weight"
-                                                : "mlp.c_proj.weight");
+  if (take_qkv(c, part, at + "attn.c_attn.weight", source)) return;
+  source.name = at + (part == "attn.W_O"   ? "attn.c_proj.weight"
+                      : part == "mlp.W_in" ? "mlp.c_fc.weight"
+                                           : "mlp.c_proj.weight");
 }
 
 const Register<Arch> entry{

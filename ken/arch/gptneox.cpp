@@ -26,14 +26,9 @@ void from_hf(const Json& json, Config& c) {
   c.mlp_bias = true;
 }
 
-int64_t place_of(const std::string& part) {
-  return part == "attn.W_Q" ? 0 : part == "attn.W_K" ? 1 : part == "attn.W_V" ? 2 : -1;
-}
-
 void gguf_source(const Config& c, const std::string& name, Source& source) {
   const auto [layer, part] = split_name(name);
-  const int64_t place = place_of(part);
-  if (place >= 0) source = {fmt::format("blk.{}.attn_qkv.weight", layer), place * c.d_model, 3 * c.d_model};
+  take_qkv(c, part, fmt::format("blk.{}.attn_qkv.weight", layer), source);
 }
 
 void hf_source(const Config& c, const std::string& name, Source& source) {
@@ -49,8 +44,11 @@ void hf_source(const Config& c, const std::string& name, Source& source) {
   if (part.starts_with("ln")) {
     source.name = at + (part.starts_with("ln1") ? "input_layernorm" : "post_attention_layernorm") +
                   (part.ends_with(".w") ? ".weight" : ".bias");
-  } else if (const int64_t place = place_of(part); place >= 0) {
-    source = {at + "attention.query_key_value.weight", place * c.d_head, 3 * c.d_model, c.d_head, 3 * c.d_head};
+  } else if (take_qkv(c, part, at + "attention.query_key_value.weight", source)) {
+    // Each head's q, k and v lie together.
+    source.first = source.first / c.n_heads;
+    source.run = c.d_head;
+    source.stride = 3 * c.d_head;
   } else {
     source.name = at + (part == "attn.W_O"   ? "attention.dense.weight"
                         : part == "mlp.W_in" ? "mlp.dense_h_to_4h.weight"

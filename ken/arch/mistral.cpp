@@ -4,13 +4,7 @@
 namespace ken::model {
 namespace {
 
-void from_hf(const Json& json, Config& c) {
-  if (c.windows.empty()) c.windows = same_window(c, hf_integer(json, "sliding_window", 0));
-}
-
-void write_config(const Config& c, io::Metadata& metadata) {
-  if (c.window(0) > 0) metadata.values["llama.attention.sliding_window"] = c.window(0);
-}
+void from_hf(const Json& json, Config& c) { c.windows = hf_window(json, c); }
 
 const Register<Arch> entry{{.card = {.id = "mistral",
                                      .family = "arch",
@@ -21,8 +15,7 @@ const Register<Arch> entry{{.card = {.id = "mistral",
                             .gguf = "llama",
                             .model_types = {"mistral"},
                             .gguf_interleaved = true,
-                            .from_hf = from_hf,
-                            .write_config = write_config}};
+                            .from_hf = from_hf}};
 
 }  // namespace
 }  // namespace ken::model

@@ -5,7 +5,7 @@ namespace ken::model {
 namespace {
 
 void from_hf(const Json& json, Config& c) {
-  if (c.windows.empty()) c.windows = same_window(c, hf_integer(json, "sliding_window", 0));
+  c.windows = hf_window(json, c);
   c.n_experts = hf_integer(json, "num_local_experts", 8);
   c.n_experts_used = hf_integer(json, "num_experts_per_tok", 2);
 }

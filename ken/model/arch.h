@@ -30,15 +30,24 @@ struct Arch {
   void (*hf_source)(const Config& config, const std::string& name, Source& source);
   // Writes keys beyond the usual ones; null when there are none.
   void (*write_config)(const Config& config, io::Metadata& metadata);
+
+  const std::string& gguf_name() const { return gguf.empty() ? card.id : gguf; }
 };
 
 const Arch& arch_of_gguf(const std::string& architecture);
 const Arch& arch_of_hf(const Json& config);  // by model_type
 
+// What a file says of the shape, family's own keys included.
+Config gguf_config(const io::TensorFile& file);
+Config hf_config(const Json& json, const Arch& arch);
+
 // keys.cpp: the keys that most families share.
 Config usual_gguf_config(const io::TensorFile& file, const Arch& arch);
 Config usual_hf_config(const Json& json, const Arch& arch);
 void write_usual_config(const Config& config, const Arch& arch, io::Metadata& metadata);
+// YaRN's parameters of config.json as GGUF's keys, from which its factors are computed again; nothing where there are
+// none.
+void put_yarn(const Json& json, const Config& config, const Arch& arch, io::Metadata& metadata);
 // Values of config.json. An absent key or null gives the standard; another type is an error that names the key.
 int64_t hf_integer(const Json& json, const char* key);  // required
 int64_t hf_integer(const Json& json, const char* key, int64_t standard);
@@ -48,8 +57,9 @@ std::string hf_text(const Json& json, const char* key, const std::string& standa
 
 Activation hf_activation(const std::string& name);
 // Windows by layer: the same everywhere (none for 0); at all but every `period`th; from max_window_layers on, where
-// use_sliding_window says so.
+// use_sliding_window says so. hf_window: the same everywhere, unless config.json lists them by layer.
 std::vector<int64_t> same_window(const Config& config, int64_t window);
+std::vector<int64_t> hf_window(const Json& json, const Config& config);
 std::vector<int64_t> every_other_window(const Config& config, int64_t window, int64_t period);
 std::vector<int64_t> late_windows(const Json& json, const Config& config);
 
@@ -58,5 +68,7 @@ Source usual_gguf_source(const std::string& name);
 Source usual_hf_source(const std::string& name);
 // "blocks.3.attn.W_Q" -> {3, "attn.W_Q"}; {-1, name} outside the blocks.
 std::pair<int64_t, std::string> split_name(const std::string& name);
+// Whether `part` is q, k or v; then `source` is its rows of the tensor `name` that holds the three one after another.
+bool take_qkv(const Config& config, const std::string& part, const std::string& name, Source& source);
 
 }  // namespace ken::model

@@ -1,8 +1,7 @@
-// A model's parts from its config: their shapes and names, and random weights for training and tests.
+// A model's parts from its config: their shapes, names and rope frequencies, before any weight is there.
 #include <cmath>
 
 #include "ken/base/error.h"
-#include "ken/base/rng.h"
 #include "ken/model/arch.h"
 
 namespace ken::model {
@@ -154,24 +153,6 @@ nn::Matrix& Model::matrix(const std::string& name) {
     known.push_back(candidate);
   }
   fail_usage("model", "{}", unknown_name("matrix", name, known));
-}
-
-std::shared_ptr<Model> make_random(const Config& config, uint64_t seed) {
-  auto m = frame(config);
-  uint64_t stream = 0;
-  for (auto& [name, w] : m->matrices()) {
-    // almanac.md's scales: embedding 0.05, inputs 0.7 / sqrt(fan-in), outputs 1 / sqrt(fan-in) / sqrt(2 L).
-    const bool output = (name.ends_with("W_O") || name.ends_with("W_out"));
-    const double fan = std::sqrt(double(w->in));
-    const double scale = name.ends_with("W_E") || name.ends_with("W_U")
-                             ? 0.05
-                             : (output ? 1.0 / fan / std::sqrt(2.0 * double(config.n_layers)) : 0.7 / fan);
-    Rng rng(seed, stream++);
-    w->name = name;
-    w->data = at::empty({w->out, w->in}, at::kFloat);
-    for (int64_t i = 0; i < w->data.numel(); ++i) w->data.data_ptr<float>()[i] = float(rng.normal() * scale);
-  }
-  return m;
 }
 
 }  // namespace ken::model

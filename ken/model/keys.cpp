@@ -28,6 +28,7 @@ double plain_frequency(const Config& c, int64_t i) {
 
 // Llama 3's scaling: low frequencies are divided by `factor`, high ones stay, between them a ramp.
 void scale_llama3(Config& c, double factor, double low, double high, double original) {
+  c.rope_factors.clear();
   for (int64_t i = 0; i < c.rope_width / 2; ++i) {
     const double turns = original * plain_frequency(c, i) / (2 * std::numbers::pi);
     const double keep = std::clamp((turns - low) / (high - low), 0.0, 1.0);
@@ -50,6 +51,7 @@ void scale_yarn(Config& c, const Yarn& y) {
   if (y.truncate) low = std::floor(low), high = std::ceil(high);
   low = std::max(low, 0.0), high = std::min(high, width - 1);
   if (low == high) high += 0.001;
+  c.rope_factors.clear();
   for (int64_t i = 0; i < c.rope_width / 2; ++i) {
     const double keep = 1 - std::clamp((double(i) - low) / (high - low), 0.0, 1.0);
     c.rope_factors.push_back(float(1 / ((1 - keep) / y.factor + keep)));
@@ -114,9 +116,30 @@ void read_longrope(const Json& scaling, const Json& json, Config& c) {
   c.rope_magnitude = hf_number(scaling, "attention_factor", standard);
 }
 
+Yarn hf_yarn(const Json& scaling, const Config& c) {
+  return {hf_number(scaling, "factor", 1), hf_number(scaling, "original_max_position_embeddings", double(c.context)),
+          hf_number(scaling, "beta_fast", 32), hf_number(scaling, "beta_slow", 1), hf_flag(scaling, "truncate", true)};
+}
+
+double hf_yarn_magnitude(const Json& scaling, double factor) {
+  const double weight = hf_number(scaling, "mscale", 0), all = hf_number(scaling, "mscale_all_dim", 0);
+  const double standard =
+      weight && all ? yarn_magnitude(factor, weight) / yarn_magnitude(factor, all) : yarn_magnitude(factor);
+  return hf_number(scaling, "attention_factor", standard);
+}
+
+// transformers 5 gathers all of rope's under one key.
+Json hf_scaling(const Json& json) {
+  const Json scaling = json.value("rope_scaling", Json());
+  return scaling.is_object() ? scaling : json.value("rope_parameters", Json::object());
+}
+std::string scaling_type(const Json& scaling) {
+  return hf_text(scaling, "rope_type", hf_text(scaling, "type", "default"));
+}
+
 void read_hf_scaling(const Json& scaling, const Json& json, Config& c) {
   if (!scaling.is_object()) return;
-  const std::string type = hf_text(scaling, "rope_type", hf_text(scaling, "type", "default"));
+  const std::string type = scaling_type(scaling);
   const double factor = hf_number(scaling, "factor", 1),
                original = hf_number(scaling, "original_max_position_embeddings", double(c.context));
   if (type == "default") return;
@@ -127,12 +150,8 @@ void read_hf_scaling(const Json& scaling, const Json& json, Config& c) {
     scale_llama3(c, factor, hf_number(scaling, "low_freq_factor", 1), hf_number(scaling, "high_freq_factor", 4),
                  original);
   } else if (type == "yarn") {
-    scale_yarn(c, {factor, original, hf_number(scaling, "beta_fast", 32), hf_number(scaling, "beta_slow", 1),
-                   hf_flag(scaling, "truncate", true)});
-    const double weight = hf_number(scaling, "mscale", 0), all = hf_number(scaling, "mscale_all_dim", 0);
-    const double standard =
-        weight && all ? yarn_magnitude(factor, weight) / yarn_magnitude(factor, all) : yarn_magnitude(factor);
-    c.rope_magnitude = hf_number(scaling, "attention_factor", standard);
+    scale_yarn(c, hf_yarn(scaling, c));
+    c.rope_magnitude = hf_yarn_magnitude(scaling, factor);
   } else if (type == "longrope" || type == "su") {
     read_longrope(scaling, json, c);
   } else {
@@ -189,6 +208,10 @@ std::vector<int64_t> same_window(const Config& c, int64_t window) {
   return window > 0 ? std::vector<int64_t>(layers_of(c), window) : std::vector<int64_t>();
 }
 
+std::vector<int64_t> hf_window(const Json& json, const Config& c) {
+  return c.windows.empty() ? same_window(c, hf_integer(json, "sliding_window", 0)) : c.windows;
+}
+
 std::vector<int64_t> every_other_window(const Config& c, int64_t window, int64_t period) {
   if (period < 1) fail("model", "a layer without a window every {} layers", period);
   std::vector<int64_t> windows(layers_of(c), window);
@@ -207,7 +230,7 @@ std::vector<int64_t> late_windows(const Json& json, const Config& c) {
 
 Config usual_gguf_config(const io::TensorFile& file, const Arch& arch) {
   const io::Metadata& m = file.metadata;
-  const std::string architecture = arch.gguf.empty() ? arch.card.id : arch.gguf, prefix = architecture + ".";
+  const std::string prefix = arch.gguf_name() + ".";
   Config c;
   c.arch = arch.card.id;
   c.rope_interleaved = arch.gguf_interleaved;
@@ -252,15 +275,14 @@ Config usual_hf_config(const Json& json, const Arch& arch) {
   c.context = hf_integer(json, "max_position_embeddings", 2048);
   c.vocab = hf_integer(json, "vocab_size");
   c.norm_eps = hf_number(json, "rms_norm_eps", hf_number(json, "layer_norm_eps", 1e-6));
-  const Json rope = json.value("rope_parameters", Json::object());  // transformers 5 gathers all of rope's there
-  const Json scaling = json.value("rope_scaling", Json());
+  const Json rope = json.value("rope_parameters", Json::object());
   c.rope_base = hf_number(json, "rope_theta", hf_number(json, "rotary_emb_base", hf_number(rope, "rope_theta", 10000)));
   const double part = hf_number(json, "partial_rotary_factor",
                                 hf_number(json, "rotary_pct", hf_number(rope, "partial_rotary_factor", 1)));
   if (!(part > 0 && part <= 1)) fail("model", "config.json: rope turns {} of a head; it takes a share up to 1", part);
   c.rope_width = int64_t(double(c.d_head) * part) / 2 * 2;
   expect_rope(c);
-  read_hf_scaling(scaling.is_object() ? scaling : rope, json, c);
+  read_hf_scaling(hf_scaling(json), json, c);
   c.rope_interleaved = false;
   c.activation = hf_activation(hf_text(json, "hidden_act", "silu"));
   c.tied = hf_flag(json, "tie_word_embeddings", false);
@@ -275,7 +297,7 @@ Config usual_hf_config(const Json& json, const Arch& arch) {
 }
 
 void write_usual_config(const Config& c, const Arch& arch, io::Metadata& m) {
-  const std::string prefix = (arch.gguf.empty() ? arch.card.id : arch.gguf) + ".";
+  const std::string prefix = arch.gguf_name() + ".";
   const auto put = [&](const char* key, int64_t value) { m.values[prefix + key] = uint64_t(value); };
   const auto number = [&](const char* key, double value) { m.values[prefix + key] = double(float(value)); };
   put("block_count", c.n_layers), put("embedding_length", c.d_model), put("attention.head_count", c.n_heads);
@@ -290,9 +312,26 @@ void write_usual_config(const Config& c, const Arch& arch, io::Metadata& m) {
   }
   if (c.rope_original > 0) put("rope.scaling.original_context_length", c.rope_original);
   if (!c.rope_long_factors.empty()) number("rope.scaling.attn_factor", c.rope_magnitude);
+  if (const auto window = std::find_if(c.windows.begin(), c.windows.end(), [](int64_t w) { return w > 0; });
+      window != c.windows.end())
+    put("attention.sliding_window", *window);
   if (c.attn_cap > 0) number("attn_logit_softcapping", c.attn_cap);
   if (c.final_cap > 0) number("final_logit_softcapping", c.final_cap);
   if (c.n_experts > 0) put("expert_count", c.n_experts), put("expert_used_count", c.n_experts_used);
+}
+
+void put_yarn(const Json& json, const Config& c, const Arch& arch, io::Metadata& m) {
+  const Json scaling = hf_scaling(json);
+  if (!scaling.is_object() || scaling_type(scaling) != "yarn") return;
+  const std::string key = arch.gguf_name() + ".rope.scaling.";
+  const Yarn yarn = hf_yarn(scaling, c);
+  m.values[key + "type"] = std::string("yarn");
+  m.values[key + "original_context_length"] = int64_t(yarn.original);
+  const std::pair<const char*, double> numbers[] = {{"factor", yarn.factor},
+                                                    {"attn_factor", c.rope_magnitude / yarn_magnitude(yarn.factor)},
+                                                    {"yarn_beta_fast", yarn.fast},
+                                                    {"yarn_beta_slow", yarn.slow}};
+  for (const auto& [name, value] : numbers) m.values[key + name] = double(float(value));
 }
 
 }  // namespace ken::model

@@ -139,8 +139,7 @@ std::shared_ptr<Model> load_folder(const fs::path& folder) {
   if (!json.is_object()) fail("model", "{} is no JSON object; download it again", (folder / "config.json").string());
   const Arch& arch = arch_of_hf(json);
   auto file = io::open_shards(folder);
-  Config config = usual_hf_config(arch.hf_keys ? arch.hf_keys(json) : json, arch);
-  if (arch.from_hf) arch.from_hf(json, config);
+  Config config = hf_config(json, arch);
   config.name = fs::absolute(folder).lexically_normal().filename().string();
   // An output matrix that nobody stored is the embedding, whatever the config's default says.
   if (!config.tied && !file->find("lm_head.weight") && !file->find("embed_out.weight")) config.tied = true;
@@ -156,6 +155,7 @@ std::shared_ptr<Model> load_folder(const fs::path& folder) {
     m->metadata = text::tokenizer_metadata(folder);
     m->tokenizer = text::tokenizer_from_gguf(m->metadata);
   }
+  put_yarn(json, config, arch, m->metadata);
   m->metadata.name = folder.string();
   check_tokenizer(*m);
   return m;
@@ -166,7 +166,7 @@ std::shared_ptr<Model> load_folder(const fs::path& folder) {
 const Arch& arch_of_gguf(const std::string& architecture) {
   std::vector<std::string> known;
   for (const Arch* arch : Registry<Arch>::get().all()) {
-    if (!arch->gguf.empty()) continue;
+    if (!arch->gguf.empty()) continue;  // another family reads its files
     if (arch->card.id == architecture) return *arch;
     known.push_back(arch->card.id);
   }
@@ -184,6 +184,19 @@ const Arch& arch_of_hf(const Json& config) {
   fail_usage("model", "config.json: {}", unknown_name("model_type", type, known));
 }
 
+Config gguf_config(const io::TensorFile& file) {
+  const Arch& arch = arch_of_gguf(file.metadata.text("general.architecture"));
+  Config config = usual_gguf_config(file, arch);
+  if (arch.from_gguf) arch.from_gguf(file, config);
+  return config;
+}
+
+Config hf_config(const Json& json, const Arch& arch) {
+  Config config = usual_hf_config(arch.hf_keys ? arch.hf_keys(json) : json, arch);
+  if (arch.from_hf) arch.from_hf(json, config);
+  return config;
+}
+
 std::shared_ptr<Model> load(const fs::path& path) {
   if (fs::is_directory(path)) {
     auto m = load_folder(path);
@@ -199,8 +212,7 @@ std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const st
     fail("model", "{} is {}, which holds no config; give a GGUF file, or the folder with its config.json", file->name,
          file->format);
   const Arch& arch = arch_of_gguf(file->metadata.text("general.architecture"));
-  Config config = usual_gguf_config(*file, arch);
-  if (arch.from_gguf) arch.from_gguf(*file, config);
+  Config config = gguf_config(*file);
   config.name = file->metadata.text("general.name", fs::path(file->name).stem().string());
   const io::Metadata& metadata = file->metadata;
   auto m = assemble(config, file, [&](const std::string& name) {

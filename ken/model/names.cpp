@@ -75,6 +75,16 @@ std::pair<int64_t, std::string> split_name(const std::string& name) {
   return {std::stoll(name.substr(7, dot - 7)), name.substr(dot + 1)};
 }
 
+bool take_qkv(const Config& c, const std::string& part, const std::string& name, Source& source) {
+  const int64_t q = c.n_heads * c.d_head, kv = c.n_kv_heads * c.d_head;
+  const int64_t first = part == "attn.W_Q" ? 0 : part == "attn.W_K" ? q : part == "attn.W_V" ? q + kv : -1;
+  if (first < 0) return false;
+  source.name = name;
+  source.first = first;
+  source.total = q + 2 * kv;
+  return true;
+}
+
 Source usual_gguf_source(const std::string& name) { return usual(name, &Names::gguf, "blk"); }
 Source usual_hf_source(const std::string& name) { return usual(name, &Names::hf, "model.layers"); }
 

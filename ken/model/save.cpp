@@ -1,11 +1,70 @@
 // Model -> GGUF, tensor by tensor: parts that the file keeps fused are joined, rotary rows put in the file's order.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
 #include <numeric>
 
 #include "ken/base/error.h"
 #include "ken/model/arch.h"
+#include "ken/model/random.h"
 
 namespace ken::model {
 namespace {
+
+double attn_scale(const Config& c) { return c.attn_scale > 0 ? c.attn_scale : 1 / std::sqrt(double(c.d_head)); }
+bool local(const Config& c, int64_t layer) { return c.rope_local_base > 0 && c.window(layer) > 0; }
+
+// What a forward pass does with a layer, as numbers.
+struct Property {
+  const char* name;
+  double (*of)(const Config&, int64_t layer);
+};
+constexpr Property properties[] = {
+    {"an attention window", [](const Config& c, int64_t l) { return double(c.window(l)); }},
+    {"an attention scale", [](const Config& c, int64_t) { return attn_scale(c); }},
+    {"an attention cap", [](const Config& c, int64_t) { return c.attn_cap; }},
+    {"a rope base", [](const Config& c, int64_t l) { return local(c, l) ? c.rope_local_base : c.rope_base; }},
+    {"a rope scale", [](const Config& c, int64_t l) { return local(c, l) ? 1 : c.rope_scale; }},
+    {"a rope magnitude", [](const Config& c, int64_t l) { return local(c, l) ? 1 : c.rope_magnitude; }},
+    {"a rope width",
+     [](const Config& c, int64_t l) {
+       return !c.rope_skip.empty() && c.rope_skip[size_t(l)] ? 0 : double(c.rope_width);
+     }},
+    {"learned positions", [](const Config& c, int64_t) { return double(c.learned_positions); }},
+    {"norms of q and k", [](const Config& c, int64_t) { return double(c.qk_norm); }},
+    {"biases of q, k and v", [](const Config& c, int64_t) { return double(c.qkv_bias); }},
+    {"a bias of attention's output", [](const Config& c, int64_t) { return double(c.out_bias); }},
+    {"biases of the MLP", [](const Config& c, int64_t) { return double(c.mlp_bias); }},
+    {"a kind of norm", [](const Config& c, int64_t) { return double(c.norm); }},
+    {"a norm epsilon", [](const Config& c, int64_t) { return c.norm_eps; }},
+    {"norms before the modules", [](const Config& c, int64_t) { return double(c.pre_norm); }},
+    {"norms after the modules", [](const Config& c, int64_t) { return double(c.post_norm); }},
+    {"a parallel residual", [](const Config& c, int64_t) { return double(c.parallel); }},
+    {"an activation", [](const Config& c, int64_t) { return double(c.activation); }},
+    {"a gated MLP", [](const Config& c, int64_t) { return double(c.gated); }},
+    {"experts a token", [](const Config& c, int64_t) { return double(c.n_experts_used); }},
+    {"an embedding scale", [](const Config& c, int64_t) { return c.embed_scale; }},
+    {"a cap of logits", [](const Config& c, int64_t) { return c.final_cap; }},
+};
+
+bool near(double a, double b) { return std::abs(a - b) <= 1e-6 * std::max(std::abs(a), std::abs(b)); }  // f32 in files
+bool near(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) { return near(x, y); });
+}
+
+void expect_same(const Config& own, const Config& read) {
+  for (int64_t layer = 0; layer < own.n_layers; ++layer)
+    for (const auto& [name, of] : properties)
+      if (!near(of(own, layer), of(read, layer)))
+        fail("model",
+             "GGUF cannot say that layer {} of this {} model has {} of {}: its readers take {}; keep the Hugging Face "
+             "folder",
+             layer, own.arch, name, of(own, layer), of(read, layer));
+  if (!near(own.rope_factors, read.rope_factors) || !near(own.rope_long_factors, read.rope_long_factors) ||
+      (!own.rope_long_factors.empty() && own.rope_original != read.rope_original))
+    fail("model", "GGUF cannot hold this {} model's rope factors; keep the Hugging Face folder", own.arch);
+}
 
 // A part of a tensor of the file: rows from `first` on, or one expert's slice.
 struct Part {
@@ -37,9 +96,13 @@ Tensor reordered(const Tensor& rows, const Config& c, bool to_interleaved) {
   return rows.index_select(0, at::tensor(order, at::kLong));
 }
 
+// Weights of a matrix as f32, when they are written.
+using Weights = std::function<Tensor(const nn::Matrix& matrix)>;
+
 class Writer {
  public:
-  Writer(const Model& model, const Arch& arch, io::DType dtype) : model_(model), arch_(arch) {
+  Writer(const Model& model, const Arch& arch, io::DType dtype, Weights weights)
+      : model_(model), arch_(arch), weights_(std::move(weights)) {
     auto& m = const_cast<Model&>(model);
     for (auto& [name, w] : m.matrices()) {
       const Source source = source_of(name);
@@ -56,15 +119,11 @@ class Writer {
   }
 
   void write(const fs::path& path, const io::Metadata& metadata) {
-    const auto& c = model_.config;
+    const auto factors = rope_factors(metadata);
     std::vector<io::TensorShape> shapes;
     for (const auto& tensor : tensors_) shapes.push_back({tensor.name, tensor.dtype, shape_of(tensor)});
-    const bool longrope = !c.rope_long_factors.empty();
-    std::vector<std::pair<std::string, const std::vector<float>*>> factors;
-    if (!c.rope_factors.empty())
-      factors.emplace_back(longrope ? "rope_factors_short.weight" : "rope_freqs.weight", &c.rope_factors);
-    if (longrope) factors.emplace_back("rope_factors_long.weight", &c.rope_long_factors);
     for (const auto& [name, values] : factors) shapes.push_back({name, io::DType::f32, {int64_t(values->size())}});
+    expect_read_back(metadata, shapes, factors);
     io::GgufWriter writer(path, metadata, shapes);
     for (const auto& tensor : tensors_)
       for (const Part& part : tensor.parts) append(writer, values_of(part), tensor.dtype);
@@ -73,6 +132,28 @@ class Writer {
   }
 
  private:
+  using Factors = std::vector<std::pair<std::string, const std::vector<float>*>>;
+
+  // As tensors of the file; YaRN's are computed from its keys.
+  Factors rope_factors(const io::Metadata& metadata) const {
+    const Config& c = model_.config;
+    if (metadata.text(arch_.gguf_name() + ".rope.scaling.type", "") == "yarn" || c.rope_factors.empty()) return {};
+    if (c.rope_long_factors.empty()) return {{"rope_freqs.weight", &c.rope_factors}};
+    return {{"rope_factors_short.weight", &c.rope_factors}, {"rope_factors_long.weight", &c.rope_long_factors}};
+  }
+
+  // GGUF's keys do not say all that a config can; a file that would be another model is not written.
+  void expect_read_back(const io::Metadata& metadata, const std::vector<io::TensorShape>& shapes,
+                        const Factors& factors) const {
+    io::TensorFile file;
+    file.name = metadata.name, file.format = "gguf", file.metadata = metadata;
+    for (const auto& [name, dtype, shape] : shapes) file.tensors.push_back({name, dtype, shape, {}});
+    for (size_t i = 0; i < factors.size(); ++i)
+      file.tensors[tensors_.size() + i].bytes = std::as_bytes(std::span(*factors[i].second));
+    file.index();
+    expect_same(model_.config, gguf_config(file));
+  }
+
   Source source_of(const std::string& name) const {
     Source source = usual_gguf_source(name);
     if (arch_.gguf_source) arch_.gguf_source(model_.config, name, source);
@@ -99,7 +180,7 @@ class Writer {
   }
 
   Tensor values_of(const Part& part) const {
-    Tensor values = (part.matrix ? nn::dense(*part.matrix) : *part.values).detach().to(at::kCPU, at::kFloat);
+    Tensor values = (part.matrix ? weights_(*part.matrix) : *part.values).detach().to(at::kCPU, at::kFloat);
     if (part.rotary && model_.config.rope_interleaved != arch_.gguf_interleaved)
       values = reordered(values, model_.config, arch_.gguf_interleaved);
     return values.contiguous();
@@ -113,21 +194,34 @@ class Writer {
 
   const Model& model_;
   const Arch& arch_;
+  Weights weights_;
   std::vector<FileTensor> tensors_;
 };
 
-}  // namespace
-
-void save(const Model& model, const fs::path& path, io::DType dtype) {
+void write(const Model& model, const fs::path& path, io::DType dtype, Weights weights) {
   const Arch& arch = Registry<Arch>::get().at("architecture", model.config.arch);
-  if (model.config.rope_magnitude != 1 && model.config.rope_long_factors.empty())
-    fail("model", "YaRN's scaling cannot be written to GGUF yet; keep the Hugging Face folder");
   io::Metadata metadata = model.metadata;
-  metadata.values["general.architecture"] = arch.gguf.empty() ? arch.card.id : arch.gguf;
+  metadata.values["general.architecture"] = arch.gguf_name();
   metadata.values["general.name"] = model.config.name;
   write_usual_config(model.config, arch, metadata);
   if (arch.write_config) arch.write_config(model.config, metadata);
-  Writer(model, arch, dtype).write(path, metadata);
+  Writer(model, arch, dtype, std::move(weights)).write(path, metadata);
+}
+
+}  // namespace
+
+void save(const Model& model, const fs::path& path, io::DType dtype) { write(model, path, dtype, nn::dense); }
+
+void save_random(const Config& config, const io::Metadata& metadata, uint64_t seed, const fs::path& path,
+                 io::DType dtype) {
+  const auto model = frame(config);
+  model->metadata = metadata;
+  std::map<const nn::Matrix*, std::pair<std::string, uint64_t>> places;
+  for (auto& [name, w] : model->matrices()) places.emplace(w, std::pair(name, places.size()));
+  write(*model, path, dtype, [&](const nn::Matrix& w) {
+    const auto& [name, index] = places.at(&w);
+    return random_weights(config, name, w, seed, index);
+  });
 }
 
 }  // namespace ken::model

@@ -55,8 +55,9 @@ std::string tiny_gguf() {
 TEST(CliTest, help_everywhere_with_a_runnable_example) {
   expect(ken("--help"), 0, "Start with:");
   expect(ken(""), 0, "study");
-  for (const char* command : {"study", "compare", "eval", "ask", "generate", "train", "world", "reproduce", "logits",
-                              "tokenize", "template", "inspect", "convert", "quantize", "methods", "version", "run"}) {
+  for (const char* command :
+       {"study", "compare", "eval", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize", "template",
+        "inspect", "convert", "quantize", "bench", "methods", "version", "run"}) {
     expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
   }
 }
@@ -68,6 +69,7 @@ TEST(CliTest, unknown_words_name_the_near_ones_and_exit_2) {
   expect(ken("generate -m " + tiny_gguf() + " --control cadd x"), 2, "did you mean cad");
   expect(ken("generate -m " + tiny_gguf() + " --top-p 7 x"), 2, "top_p");
   expect(ken("study " + tiny_gguf() + " --compute f31"), 2, "did you mean f32");
+  expect(ken("bench --shape llama-1c --save /tmp/x.gguf"), 2, "did you mean llama-1b");
 }
 
 TEST(CliTest, missing_and_broken_files_say_what_is_wrong) {
