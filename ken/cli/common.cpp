@@ -42,7 +42,7 @@ std::shared_ptr<model::Model> open_model(const std::string& name) {
   const auto bytes = study::embedded_model();
   if (bytes.empty())
     fail("model", "this program was built without its organism; give a GGUF file, or train one with `ken train`");
-  return model::load(io::open_tensors(bytes, "almanac.gguf"), sha256(bytes));
+  return model::load(io::open_tensors(bytes, "almanac.gguf"), [bytes] { return sha256(bytes); });
 }
 
 data::FactSet open_facts(const model::Model& model, const std::string& file) {

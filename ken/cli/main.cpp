@@ -82,15 +82,28 @@ int run(int argc, char** argv) {
 }  // namespace
 
 // libgomp spins at barriers for milliseconds, so two processes on the same cores stop each other: a study of 30 s took
-// 10 minutes beside another. It reads its environment when it is loaded, before main: the program starts itself once
-// more.
-void wait_passively(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
-  ::setenv("OMP_WAIT_POLICY", "passive", 1);
-  ::execv("/proc/self/exe", argv);  // on failure: go on as before
+// 10 minutes beside another. It reads its environment when it is loaded, so the program starts itself once more. Done
+// in .preinit_array, before the libraries' constructors, where torch spends 0.35 s of a start: that is paid once. Not
+// even the C library is set up there, so this makes two system calls and touches nothing else.
+#ifndef __SANITIZE_ADDRESS__
+void wait_passively(int, char** argv, char** environment) {
+  static char setting[] = "OMP_WAIT_POLICY=passive";
+  static char* changed[4096];
+  size_t n = 0;
+  for (; environment[n]; ++n) {
+    if (n + 2 == std::size(changed)) return;
+    for (const char* name : {"OMP_WAIT_POLICY=", "GOMP_SPINCOUNT="}) {
+      const char *a = environment[n], *b = name;
+      while (*b && *a == *b) ++a, ++b;
+      if (!*b) return;
+    }
+    changed[n] = environment[n];
+  }
+  changed[n] = setting;
+  ::execve("/proc/self/exe", argv, changed);  // on failure: go on as before
 }
 
-int main(int argc, char** argv) {
-  wait_passively(argv);
-  return run(argc, argv);
-}
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_constructors)(int, char**, char**) = wait_passively;
+#endif
+
+int main(int argc, char** argv) { return run(argc, argv); }

@@ -1,20 +1,59 @@
 // ken quantize: a GGUF file with its matrices in a smaller type.
 #include <fmt/ranges.h>
 
+#include <sstream>
 #include <thread>
 
 #include "ken/cli/command.h"
 #include "ken/io/quantize.h"
+#include "ken/io/records.h"
+#include "ken/model/divergence.h"
 #include "ken/study/embedded.h"
 
 namespace ken::cli {
 namespace {
 
 struct Flags {
-  std::string model, out, type = "q8_0";
+  std::string model, out, type = "q8_0", kl;
   std::vector<std::string> keep;
-  int threads = 0;
+  int threads = 0, passages = 64;
 };
+
+// The first passages of a file: the "text" of its records, else its lines; each as far as the context reaches.
+std::vector<std::vector<int32_t>> passages_of(const model::Model& model, const fs::path& file, int count) {
+  std::vector<std::string> texts;
+  const std::string all = read_text(file, size_t{1} << 30);
+  if (all.starts_with('{') || all.starts_with('[')) {
+    for (const auto& record : io::parse_records(all, file.string()))
+      if (const Json text = record.fields.value("text", Json()); text.is_string()) texts.push_back(text);
+  } else {
+    std::istringstream lines(all);
+    for (std::string line; std::getline(lines, line);)
+      if (!line.empty()) texts.push_back(line);
+  }
+  std::vector<std::vector<int32_t>> passages;
+  for (const auto& text : texts) {
+    if (int(passages.size()) == count) break;
+    passages.push_back(model::prompt_ids(model, text));
+    passages.back().resize(std::min<size_t>({passages.back().size(), size_t(model.config.context), 512}));
+    if (passages.back().empty()) passages.pop_back();
+  }
+  if (passages.empty())
+    fail("quantize", "{} has no passages: give lines of text, or records with \"text\"", file.string());
+  return passages;
+}
+
+void report_divergence(const Flags& flags, const model::Model& before) {
+  const auto after = model::load(flags.out);
+  const auto passages = passages_of(before, flags.kl, flags.passages);
+  for (const auto compute : {nn::Compute::f32, nn::Compute::fast}) {
+    const auto d = model::divergence(before, nn::Compute::f32, *after, compute, passages);
+    print(
+        fmt::format("--compute {}: KL from the source {:.1e} nats a token (at most {:.1e}), the same first token after "
+                    "{:.1f} % of {}\n",
+                    nn::compute_name(compute), d.mean, d.max, 100 * d.same_first, d.tokens));
+  }
+}
 
 void run(const Flags& flags) {
   io::QuantizeOptions options{.dtype = io::weight_type(flags.type)};
@@ -28,6 +67,9 @@ void run(const Flags& flags) {
   for (const auto& note : result.notes) say("ken: " + note + "\n");
   print(fmt::format("{}: {} bytes of weights in place of {}\n", flags.out, result.bytes, result.bytes_before));
   for (const auto& [type, count] : result.tensors) print(fmt::format("  {:<6} {} tensors\n", type, count));
+  if (flags.kl.empty()) return;
+  at::set_num_threads(options.threads);
+  report_divergence(flags, *open_model(file ? flags.model : ""));
 }
 
 void add(CLI::App& app) {
@@ -40,6 +82,13 @@ void add(CLI::App& app) {
                  "TYPE:PATTERN: tensors of these names in that type, such as f32:blk.0.*; any number of times")
       ->allow_extra_args(false);
   app.add_option("--threads", flags->threads, "CPU threads; 0 = all cores")->check(CLI::Range(0, 4096));
+  app.add_option(
+      "--kl", flags->kl,
+      "then measure what was lost: the KL of next-token distributions on this file's passages (lines of text, "
+      "or records with \"text\")");
+  app.add_option("--passages", flags->passages, "how many of them")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   app.callback([flags] { run(*flags); });
 }
 

@@ -200,14 +200,14 @@ Config hf_config(const Json& json, const Arch& arch) {
 std::shared_ptr<Model> load(const fs::path& path) {
   if (fs::is_directory(path)) {
     auto m = load_folder(path);
-    m->sha256 = sha256_folder(path);
+    m->digest = std::async(std::launch::deferred, sha256_folder, path);
     return m;
   }
   auto file = io::open_tensors(path);
-  return load(file, sha256_file(path));
+  return load(file, [path] { return sha256_file(path); });
 }
 
-std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const std::string& sha256) {
+std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, std::function<std::string()> sha256) {
   if (file->format != "gguf")
     fail("model", "{} is {}, which holds no config; give a GGUF file, or the folder with its config.json", file->name,
          file->format);
@@ -221,7 +221,7 @@ std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const st
   m->metadata = metadata;
   if (metadata.has("tokenizer.ggml.model")) m->tokenizer = text::tokenizer_from_gguf(metadata);
   check_tokenizer(*m);
-  m->sha256 = sha256;
+  m->digest = std::async(std::launch::deferred, std::move(sha256));
   return m;
 }
 

@@ -1,5 +1,7 @@
 // A model: its shape, its weights as stored, its tokenizer, and the one instrumented forward pass.
 #pragma once
+#include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,7 +37,7 @@ struct Model {
   std::shared_ptr<const text::Tokenizer> tokenizer;
   io::Metadata metadata;                       // of the file, tokenizer included
   std::shared_ptr<const io::TensorFile> file;  // keeps the mapping alive
-  std::string sha256;                          // of the file's bytes; empty for a model in memory
+  std::shared_future<std::string> digest;      // what sha256() gives
   at::Device device = at::kCPU;
 
   int64_t parameters() const;
@@ -43,6 +45,9 @@ struct Model {
   std::vector<std::pair<std::string, nn::Matrix*>> matrices();
   std::vector<std::pair<std::string, Tensor*>> gains();
   nn::Matrix& matrix(const std::string& name);  // UsageError with near names
+  // Of the file's bytes; empty for a model in memory. Computed when first asked for: reading a gigabyte takes a second,
+  // and an answer needs only the pages that it computes with.
+  std::string sha256() const { return digest.valid() ? digest.get() : ""; }
   const nn::Matrix& output() const { return config.tied ? embed : unembed; }
 };
 
@@ -64,7 +69,8 @@ nn::KvCache make_cache(const Model& model);
 // Opens a GGUF file or a Hugging Face folder of a supported architecture; errors name the file, the key or tensor, and
 // what was expected.
 std::shared_ptr<Model> load(const fs::path& path);
-std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const std::string& sha256);
+// The same of an opened GGUF; `sha256` is called at most once.
+std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, std::function<std::string()> sha256);
 // Writes a GGUF: matrices as `dtype` (any weight type), gains as F32.
 void save(const Model& model, const fs::path& path, io::DType dtype);
 // The model's parts in their shapes, without data; gains hold ones, biases zeros.

@@ -125,9 +125,9 @@ class Run {
 
   // All that the rows depend on.
   Json header() const {
-    return {{"schema", "ken.eval/1"}, {"task", task_.card.id},       {"params", params_},
-            {"model", model_.sha256}, {"file_sha256", file_sha256_}, {"compute", nn::compute_name(options_.compute)},
-            {"seed", seed()},         {"limit", options_.limit},     {"fewshot", options_.fewshot},
+    return {{"schema", "ken.eval/1"},   {"task", task_.card.id},       {"params", params_},
+            {"model", model_.sha256()}, {"file_sha256", file_sha256_}, {"compute", nn::compute_name(options_.compute)},
+            {"seed", seed()},           {"limit", options_.limit},     {"fewshot", options_.fewshot},
             {"controls", controls()}};
   }
 
@@ -251,7 +251,7 @@ class Run {
     return {{"model", "ken"},
             {"model_args", "compute=" + nn::compute_name(options_.compute)},
             {"model_num_parameters", model_.parameters()},
-            {"model_sha", model_.sha256},
+            {"model_sha", model_.sha256()},
             {"controls", controls()},
             {"limit", options_.limit > 0 ? Json(options_.limit) : Json(nullptr)},
             {"bootstrap_iters", nullptr},  // standard errors are computed, not resampled

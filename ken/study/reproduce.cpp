@@ -46,8 +46,8 @@ Json reproduce(const tasks::ClaimEntry& claim, const model::Model& model, const 
                        {"bar", figure.op.empty() ? Json(nullptr) : Json{{"op", figure.op}, {"value", figure.bar}}},
                        {"side_effect", figure.side_effect}});
   }
-  return {{"id", claim.card.id}, {"model_sha256", model.sha256}, {"seeds", seeds},
-          {"figures", figures},  {"holds", reason.empty()},      {"reason", reason}};
+  return {{"id", claim.card.id}, {"model_sha256", model.sha256()}, {"seeds", seeds},
+          {"figures", figures},  {"holds", reason.empty()},        {"reason", reason}};
 }
 
 }  // namespace ken::study

@@ -129,7 +129,7 @@ class Study {
     for (const auto& item : facts_.claims)
       all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
     return {{"stage", "header"},           {"schema", "ken.rows/1"},
-            {"model", model_.sha256},      {"facts", sha256(std::as_bytes(std::span(all)))},
+            {"model", model_.sha256()},    {"facts", sha256(std::as_bytes(std::span(all)))},
             {"seed", options_.seed},       {"compute", nn::compute_name(options_.compute)},
             {"samples", options_.samples}, {"alphas", options_.alphas}};
   }

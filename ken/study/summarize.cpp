@@ -109,7 +109,7 @@ Json summarize(const model::Model& model, const data::FactSet& facts, const std:
   Json study{{"schema", "ken.study/2"},
              {"model",
               {{"name", c.name},
-               {"sha256", model.sha256},
+               {"sha256", model.sha256()},
                {"arch", c.arch},
                {"compute", nn::compute_name(options.compute)},
                {"parameters", count_of(model.parameters())},
