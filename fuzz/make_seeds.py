@@ -104,5 +104,66 @@ pieces = {"added_tokens": [{"id": 0, "content": "<unk>", "special": True}],
           "pre_tokenizer": None, "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}]},
           "model": {"type": "BPE", "unk_token": "<unk>", "byte_fallback": True,
                     "vocab": {"<unk>": 0, "<0x41>": 1, "\u2581": 2, "H": 3, "\u2581H": 4, "o": 7}, "merges": ["\u2581 H"]}}
-for name, value in {"byte_level": byte_level, "pieces": pieces}.items():
+gemma = {"added_tokens": [{"id": 0, "content": "<unk>", "special": True}, {"id": 5, "content": "\u2581\u2581", "lstrip": True}],
+         "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+         "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
+         "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True,
+                   "vocab": {"<unk>": 0, "\u2581": 1, "H": 2, "e": 3, "He": 4, "\u2581\u2581": 5}, "merges": [["\u2581", "\u2581"], ["H", "e"]]}}
+neox = {"added_tokens": [{"id": 3, "content": "  ", "normalized": True}, {"id": 4, "content": "b", "single_word": True, "rstrip": True}],
+        "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Punctuation", "behavior": "Contiguous"},
+            {"type": "ByteLevel", "add_prefix_space": True}, {"type": "Digits", "individual_digits": True}]},
+        "model": {"vocab": {"h": 0, "\u0120": 1, "\u0120h": 2}, "merges": ["\u0120 h"]}}
+unigram = {"added_tokens": [{"id": 0, "content": "<unk>", "special": True}, {"id": 6, "content": "<s>", "special": True, "lstrip": True}],
+           "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "Strip", "strip_left": True, "strip_right": False},
+               {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}, {"type": "Nmt"}]},
+           "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"},
+               {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True}]},
+           "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": False,
+                     "vocab": [["<unk>", 0.0], ["\u2581", -2.0], ["a", -3.0], ["ab", -3.5], ["\u2581ab", -4], ["l", -1.5]]}}
+rules = unigram | {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "BAAAAAAAAAAAYQA="}, "pre_tokenizer": {"type": "Metaspace"}}
+wordpiece = {"added_tokens": [{"id": 0, "content": "[UNK]", "special": True}], "normalizer": {"type": "BertNormalizer", "lowercase": True},
+             "pre_tokenizer": {"type": "BertPreTokenizer"}, "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+             "post_processor": {"type": "BertProcessing", "sep": ["[UNK]", 0], "cls": ["[UNK]", 0]},
+             "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 5,
+                       "vocab": {"[UNK]": 0, "un": 1, "##aff": 2, "e": 3, "##e": 4, ",": 5, "\u65e5": 6}}}
+shapes = {"byte_level": byte_level, "pieces": pieces, "gemma": gemma, "neox": neox, "unigram": unigram, "rules": rules,
+          "wordpiece": wordpiece}
+for name, value in shapes.items():
     put("tokenizer_json", name, json.dumps(value).encode())
+
+
+def varint(n):
+    head = b""
+    while n >= 128:
+        head, n = head + bytes([n & 127 | 128]), n >> 7
+    return head + bytes([n])
+
+
+def field(number, v):
+    if isinstance(v, float):
+        return varint(number << 3 | 5) + struct.pack("<f", v)
+    if isinstance(v, int):
+        return varint(number << 3) + varint(v)
+    v = v.encode() if isinstance(v, str) else v
+    return varint(number << 3 | 2) + varint(len(v)) + v
+
+
+def sentencepiece(kind, normalizer, more=()):
+    vocabulary = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("\u2581", -2.0, 1), ("a", -3.0, 1), ("b", -3.5, 1), ("ab", -4.0, 1),
+                  ("\u2581H", -5.0, 1), ("[X]", 0.0, 4), ("unused", -1.0, 5), *more]
+    model = b"".join(field(1, field(1, p) + field(2, s) + field(3, t)) for p, s, t in vocabulary)
+    return model + field(2, field(3, kind) + field(40, 0)) + field(3, normalizer)
+
+
+put("sentencepiece", "unigram", sentencepiece(1, b""))
+put("sentencepiece", "unigram_suffix", sentencepiece(1, field(3, 1) + field(4, 0)) + field(2, field(24, 1)))
+put("sentencepiece", "bpe", sentencepiece(2, field(3, 0) + field(5, 0)))
+put("sentencepiece", "bpe_bytes", sentencepiece(2, field(4, 0), [(f"<0x{b:02X}>", 0.0, 6) for b in range(256)]))
+# One rule, "a" -> "b": a double array of 128 units whose root leads to "a" (97) and that to its value.
+units = [0] * 128
+units[0] = 1 << 10
+units[1 ^ 97] = 97 | 1 << 8 | (96 ^ 2) << 10
+units[2] = 1 << 31
+rule = struct.pack("<I128I", 512, *units) + b"b\0"
+put("sentencepiece", "rules", sentencepiece(1, field(2, rule)))

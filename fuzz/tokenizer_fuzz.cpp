@@ -75,7 +75,12 @@ io::Metadata read_metadata(Input& input, bool& complete) {
   add_pieces(vocabulary, input, byte_level);
   io::Metadata metadata;
   auto& values = metadata.values;
-  values["tokenizer.ggml.model"] = std::string(byte_level ? "gpt2" : "llama");
+  const bool unigram = !byte_level && flags & 16;
+  complete = complete && !unigram;  // which reads bytes that are not UTF-8 as U+FFFD
+  values["tokenizer.ggml.model"] = std::string(byte_level ? "gpt2" : unigram ? "t5" : flags & 32 ? "bert" : "llama");
+  complete = complete && !(flags & 32);
+  values["tokenizer.ggml.remove_extra_whitespaces"] = bool(flags & 64);
+  complete = complete && !(flags & 64);
   values["tokenizer.ggml.pre"] = pres[pre % 8];
   values["tokenizer.ggml.tokens"] = vocabulary.pieces;
   values["tokenizer.ggml.token_type"] = vocabulary.types;

@@ -6,20 +6,38 @@
 
 #include "ken/base/error.h"
 #include "ken/text/hf_tokenizer.h"
+#include "ken/text/json_fields.h"
 #include "ken/text/tokenizer.h"
 
 using namespace ken;
 
+namespace {
+
+// The spans lie in order and have no gaps.
+void check_spans(const text::Tokenizer& tokenizer, std::string_view line) {
+  size_t end = 0;
+  const auto pieces = tokenizer.encode_with_offsets(line);
+  for (const auto& piece : pieces) {
+    if (piece.begin != end || piece.end < piece.begin) std::abort();
+    end = piece.end;
+  }
+  if (!pieces.empty() && end != line.size()) std::abort();
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const Json json = Json::parse(data, data + size, nullptr, false);
+  const Json json = text::parse_json({reinterpret_cast<const char*>(data), size});
   if (!json.is_object()) return 0;
   try {
     const auto tokenizer = text::tokenizer_from_gguf(text::tokenizer_metadata(json, {{"bos_token", "<s>"}}));
-    for (const char* line : {"Hello  World", " a\n\tb <s> \xc3\xa9", "\xff\xfe", ""}) {
+    for (const char* line :
+         {"Hello  World", " a\n\tb <s> \xc3\xa9", "\xff\xfe", "", "unaff, ab12 e\xcc\x81 \xe6\x97\xa5"}) {
       const auto ids = tokenizer->encode(line, true);
       for (const int32_t id : ids)
         if (id < 0 || id >= tokenizer->vocab_size()) std::abort();
       tokenizer->decode(ids);
+      check_spans(*tokenizer, line);
     }
   } catch (const Error&) {
   }

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "ken/cli/command.h"
+#include "ken/text/tokenizer_files.h"
 
 namespace ken::cli {
 namespace {
@@ -40,7 +41,7 @@ void run(const Flags& flags) {
   const bool file = !flags.model.empty() && flags.model != "almanac";
   if (file && !fs::exists(path)) fail_usage("tokenize", "{} is no file", flags.model);
   const auto metadata = [&] {
-    return fs::is_directory(path) ? text::tokenizer_metadata(path) : io::open_tensors(path)->metadata;
+    return text::is_tokenizer_path(path) ? text::tokenizer_metadata(path) : io::open_tensors(path)->metadata;
   };
   const auto tokenizer = file ? text::tokenizer_from_gguf(metadata()) : open_model("")->tokenizer;
   std::string input{std::istreambuf_iterator<char>(std::cin), {}};
@@ -58,7 +59,8 @@ void run(const Flags& flags) {
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("MODEL", flags->model,
-                 "a GGUF file (vocabulary is enough), a folder with tokenizer.json, or 'almanac'")
+                 "a GGUF file (vocabulary is enough), a folder with tokenizer.json or tokenizer.model, one of these "
+                 "files, or 'almanac'")
       ->required();
   app.add_option("--separator", flags->separator,
                  "split the input here instead of at line ends; \\n and \\xHH are understood");

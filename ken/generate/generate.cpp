@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "ken/base/error.h"
+#include "ken/text/decode_stream.h"
 
 namespace ken::generate {
 
@@ -243,13 +244,7 @@ class Loop {
         for (size_t n = std::min(stop.size(), row.decoded.size()); n > 0; --n)
           if (row.decoded.compare(row.decoded.size() - n, n, stop, 0, n) == 0)
             end = std::min(end, row.decoded.size() - n);
-      size_t start = end;  // back up over an unfinished UTF-8 character
-      while (start > 0 && end - start < 3 && (row.decoded[start - 1] & 0xC0) == 0x80) --start;
-      if (start > 0) {
-        const unsigned char lead = static_cast<unsigned char>(row.decoded[start - 1]);
-        const size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-        if (end - (start - 1) < need) end = start - 1;
-      }
+      end = text::complete_utf8(std::string_view(row.decoded).substr(0, end));
     }
     if (end <= row.streamed) return;
     request.on_text(row.decoded.substr(row.streamed, end - row.streamed));

@@ -7,6 +7,7 @@
 
 #include "ken/base/error.h"
 #include "ken/model/arch.h"
+#include "ken/text/tokenizer_files.h"
 
 namespace ken::model {
 namespace {
@@ -151,7 +152,7 @@ std::shared_ptr<Model> load_folder(const fs::path& folder) {
     if (!stored.find(source.name) && stored.find(source.name.substr(dot + 1))) source.name.erase(0, dot + 1);
     return source;
   });
-  if (fs::exists(folder / "tokenizer.json")) {
+  if (text::has_tokenizer(folder)) {
     m->metadata = text::tokenizer_metadata(folder);
     m->tokenizer = text::tokenizer_from_gguf(m->metadata);
   }

@@ -9,7 +9,7 @@
 #include "ken/text/bytes.h"
 #include "ken/text/kinds.h"
 #include "ken/text/merge.h"
-#include "ken/text/pretokenizers.h"
+#include "ken/text/pipeline.h"
 
 namespace ken::text {
 namespace {
@@ -48,27 +48,22 @@ class WordCache {
   std::unordered_map<std::string, std::vector<Part>, TextHash, std::equal_to<>> words_;
 };
 
-class ByteBpe final : public BpeTokenizer {
+class ByteBpe final : public PieceTokenizer {
  public:
-  explicit ByteBpe(const io::Metadata& metadata) : pre_(pre_tokenizer(metadata)) {
-    const auto types = read_vocabulary(*this, metadata, pre_.row().add_bos, false);
-    added_ = added_tokens(*this, types);
+  explicit ByteBpe(const io::Metadata& metadata) {
+    const std::string name = metadata.text("tokenizer.ggml.pre", "gpt-2");
+    const PreTokenizerRow row = name == own_steps ? PreTokenizerRow{} : find_pre_tokenizer(name);
+    const auto types = read_vocabulary(*this, metadata, row.add_bos, false);
+    pipeline_.emplace(metadata, *this, types, PreTokenizer(row.patterns));
+    if (add_space_prefix && !Pipeline::is_in(metadata)) pipeline_->put_space_first();
     read_bytes(types);
-    const auto index = index_pieces(types);
-    read_byte_ids(index);
+    const auto index = index_pieces(types, metadata.flag("tokenizer.ken.whole_words", row.whole_words));
+    find_byte_ids(index);
     read_merges(index, metadata.texts("tokenizer.ggml.merges"));
   }
 
  private:
   using Index = std::unordered_map<std::string_view, int32_t>;
-
-  static PreTokenizerRow pre_tokenizer(const io::Metadata& metadata) {
-    const std::string name = metadata.text("tokenizer.ggml.pre", "gpt-2");
-    if (name != own_patterns) return PreTokenizer::find(name);
-    return {.names = {name},
-            .patterns = metadata.texts("tokenizer.ken.patterns"),
-            .whole_words = metadata.flag("tokenizer.ken.whole_words", false)};
-  }
 
   void read_bytes(const std::vector<TokenType>& types) {
     bytes_ = pieces;  // added tokens stand as plain text, and so does a piece with characters outside the alphabet
@@ -79,17 +74,17 @@ class ByteBpe final : public BpeTokenizer {
   }
 
   // Piece -> id of the tokens that merges may make; of equal pieces the first id stands.
-  Index index_pieces(const std::vector<TokenType>& types) {
+  Index index_pieces(const std::vector<TokenType>& types, bool whole_words) {
     Index index;
     for (size_t i = 0; i < pieces.size(); ++i) {
       if (types[i] == TokenType::control || types[i] == TokenType::unknown) continue;
       index.emplace(pieces[i], int32_t(i));
-      if (types[i] == TokenType::normal && pre_.row().whole_words) whole_.emplace(bytes_[i], int32_t(i));
+      if (types[i] == TokenType::normal && whole_words) whole_.emplace(bytes_[i], int32_t(i));
     }
     return index;
   }
 
-  void read_byte_ids(const Index& index) {
+  void find_byte_ids(const Index& index) {
     for (int byte = 0; byte < 256; ++byte) {
       const auto found = index.find(byte_alphabet()[byte]);
       byte_ids_[byte] = found == index.end() ? -1 : found->second;
@@ -114,47 +109,24 @@ class ByteBpe final : public BpeTokenizer {
 
   std::vector<Piece> run(std::string_view text, bool parse_special) const override {
     std::vector<Piece> out;
-    for (size_t at = 0; at < text.size();) {
-      const auto added = added_.find(text, at, parse_special);
-      const size_t end = added ? added->begin : text.size();
-      if (at == 0 && end > 0 && add_space_prefix && text[0] != ' ') {
-        encode_prefixed(text.substr(0, end), out);
-      } else {
-        encode_plain(text.substr(at, end - at), at, out);
-      }
-      if (added) out.push_back({added->id, added->begin, added->end});
-      at = added ? added->end : end;
-    }
+    pipeline_->run(
+        text, parse_special, [&](const MappedText& from, std::string_view word) { encode_word(from, word, out); },
+        [&](int32_t id, size_t begin, size_t end) {
+          out.push_back({id, begin, end});
+        });
     return out;
   }
 
-  void encode_prefixed(std::string_view text, std::vector<Piece>& out) const {
-    encode_plain(" " + std::string(text), 0, out);
-    for (Piece& piece : out) {
-      piece.begin -= piece.begin > 0;
-      piece.end -= piece.end > 0;
-    }
-  }
-
-  void encode_plain(std::string_view text, size_t offset, std::vector<Piece>& out) const {
-    const auto word = [&](std::string_view found) { encode_word(found, offset + (found.data() - text.data()), out); };
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = utf8_run_end(text, at);
-      pre_.split(text.substr(at, end - at), word);
-      if (end < text.size()) word(text.substr(end, 1));
-      at = end + 1;
-    }
-  }
-
-  void encode_word(std::string_view word, size_t offset, std::vector<Piece>& out) const {
+  void encode_word(const MappedText& text, std::string_view word, std::vector<Piece>& out) const {
     std::vector<Part> parts;
     if (!cache_.get(word, parts)) {
       parts = merge_word(word);
       cache_.put(word, parts);
     }
+    size_t at = text.place_of(word);
     for (const Part& part : parts) {
-      if (part.id >= 0) out.push_back({part.id, offset, offset + part.length});
-      offset += part.length;
+      if (part.id >= 0) out.push_back({part.id, text.origin(at), text.origin(at + part.length)});
+      at += part.length;
     }
   }
 
@@ -176,7 +148,7 @@ class ByteBpe final : public BpeTokenizer {
     return parts;
   }
 
-  PreTokenizer pre_;
+  std::optional<Pipeline> pipeline_;
   std::array<int32_t, 256> byte_ids_{};  // -1: the vocabulary has no such byte
   std::unordered_map<uint64_t, Merge> merges_;
   Index whole_;

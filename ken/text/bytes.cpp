@@ -80,6 +80,57 @@ size_t utf8_run_end(std::string_view text, size_t at) {
   return at;
 }
 
+char32_t code_point(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) { return char32_t(uint8_t(text[at + i])); };
+  const char32_t lead = byte(0);
+  if (lead < 0x80) return lead;
+  if (lead < 0xe0) return (lead & 0x1f) << 6 | (byte(1) & 0x3f);
+  if (lead < 0xf0) return (lead & 0x0f) << 12 | (byte(1) & 0x3f) << 6 | (byte(2) & 0x3f);
+  return (lead & 0x07) << 18 | (byte(1) & 0x3f) << 12 | (byte(2) & 0x3f) << 6 | (byte(3) & 0x3f);
+}
+
+void append_utf8(std::string& out, char32_t code) {
+  const auto tail = [&](int shift) { out += char(0x80 | (code >> shift & 0x3f)); };
+  if (code < 0x80) {
+    out += char(code);
+  } else if (code < 0x800) {
+    out += char(0xc0 | code >> 6);
+    tail(0);
+  } else if (code < 0x10000) {
+    out += char(0xe0 | code >> 12);
+    tail(6), tail(0);
+  } else {
+    out += char(0xf0 | code >> 18);
+    tail(12), tail(6), tail(0);
+  }
+}
+
+std::optional<uint8_t> byte_of_piece(std::string_view piece) {
+  static constexpr std::string_view digits = "0123456789ABCDEF";
+  if (piece.size() != 6 || piece.substr(0, 3) != "<0x" || piece[5] != '>') return std::nullopt;
+  const size_t high = digits.find(piece[3]), low = digits.find(piece[4]);
+  if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
+  return uint8_t(high << 4 | low);
+}
+
+namespace {
+
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const size_t found = std::min(text.find(from, at), text.size());
+    result += text.substr(at, found - at);
+    if (found < text.size()) result += to;
+    at = found + from.size();
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string mark_spaces(std::string_view text) { return replace_all(text, " ", space_mark); }
+std::string unmark_spaces(std::string_view piece) { return replace_all(piece, space_mark, " "); }
+
 bool is_utf8(std::string_view text) { return utf8_run_end(text, 0) == text.size(); }
 
 const std::array<std::string, 256>& byte_alphabet() { return alphabet().character; }

@@ -1,153 +1,257 @@
-// The table of pre-tokenisers and the PCRE2 matcher that runs them. Patterns are those of the models' tokenizer.json
-// files; names are those that GGUF writers use.
-#define PCRE2_CODE_UNIT_WIDTH 8
+// The steps that cut text into words. Nearly all are one: matches of a pattern, and what becomes of them and of the
+// text between them.
 #include "ken/text/pretokenizers.h"
 
-#include <pcre2.h>
-
 #include <algorithm>
+#include <optional>
 
-#include "ken/base/error.h"
 #include "ken/text/bytes.h"
+#include "ken/text/json_fields.h"
+#include "ken/text/pattern.h"
 
 namespace ken::text {
 namespace {
 
-constexpr const char* gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr const char* cl100k =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-    R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* qwen2 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* o200k =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
-    R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
-    R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* tekken = R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
-                               R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
-                               R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* deepseek3 =
-    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
-    R"(| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-const std::vector<PreTokenizerRow>& table() {
-  static const std::vector<PreTokenizerRow> rows{
-      {.names = {"gpt-2", "default", "phi-2", "mpt", "olmo"}, .patterns = {gpt2}},
-      {.names = {"llama-bpe", "llama3", "llama-v3"}, .patterns = {cl100k}, .whole_words = true, .add_bos = true},
-      {.names = {"dbrx"}, .patterns = {cl100k}},
-      {.names = {"qwen2", "stablelm2", "deepseek-r1-qwen"}, .patterns = {qwen2}},
-      {.names = {"smollm", "starcoder", "refact", "codeshell", "command-r"}, .patterns = {R"(\p{N})", gpt2}},
-      {.names = {"gpt-4o"}, .patterns = {o200k}},
-      {.names = {"tekken"}, .patterns = {tekken}, .whole_words = true, .add_bos = true},
-      {.names = {"deepseek-v3"}, .patterns = {R"(\p{N}{1,3})", R"([一-龥\x{3040}-ゟ゠-ヿ]+)", deepseek3}},
-  };
-  return rows;
-}
-
-}  // namespace
-
-PreTokenizerRow PreTokenizer::find(const std::string& name) {
-  std::string known;
-  for (const PreTokenizerRow& row : table())
-    for (const std::string& candidate : row.names) {
-      if (candidate == name) return row;
-      known += (known.empty() ? "" : ", ") + candidate;
-    }
-  fail("tokenizer", "the pre-tokeniser '{}' (tokenizer.ggml.pre) is not known; known are {}", name.substr(0, 80),
-       known);
-}
-
-const char* gpt2_pattern() { return gpt2; }
-
-std::string pre_tokenizer_name(const std::vector<std::string>& patterns, bool whole_words) {
-  for (const PreTokenizerRow& row : table())
-    if (row.patterns == patterns && row.whole_words == whole_words) return row.names.front();
-  return own_patterns;
-}
-
-namespace {
-
-// PCRE2's own \s is ASCII, or (with UCP) has U+180E more than Unicode's White_Space, which these patterns mean.
-std::string with_unicode_space(std::string_view pattern) {
-  static constexpr std::string_view space =
-      R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-  std::string result;
-  bool in_class = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    if (c == '\\' && i + 1 < pattern.size()) {
-      const char escaped = pattern[++i];
-      if (escaped == 's') {
-        result += in_class ? std::string(space) : fmt::format("[{}]", space);
-      } else if (escaped == 'S') {
-        result += in_class ? std::string("\\S") : fmt::format("[^{}]", space);
-      } else {
-        result += {c, escaped};
-      }
-      continue;
-    }
-    if (c == '[') in_class = true;
-    if (c == ']') in_class = false;
-    result += c;
-  }
-  return result;
-}
-
-using MatchData = std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)>;
-
-}  // namespace
-
-struct PreTokenizer::Stage {
-  explicit Stage(const std::string& pattern) {
-    const std::string source = with_unicode_space(pattern);
-    int error = 0;
-    size_t at = 0;
-    code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(), PCRE2_UTF, &error, &at, nullptr);
-    if (!code) fail("tokenizer", "the pre-tokeniser's pattern does not compile: PCRE2 error {} at byte {}", error, at);
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without it matching is only slower
-  }
-  ~Stage() { pcre2_code_free(code); }
-  Stage(const Stage&) = delete;
-  Stage& operator=(const Stage&) = delete;
-
-  // The next non-empty match as [begin, end), or an empty span at the end of the text. A match that exceeds PCRE2's
-  // limits counts as none: the rest is then one word, which costs tokens but no correctness of decoding.
-  std::pair<size_t, size_t> next(std::string_view text, size_t from, pcre2_match_data* data) const {
-    const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-    int found = pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, data, nullptr);
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-      found = pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, nullptr);
-    if (found < 0) return {text.size(), text.size()};
-    const size_t* span = pcre2_get_ovector_pointer(data);
-    if (span[0] < from || span[1] <= span[0]) return {text.size(), text.size()};
-    return {span[0], span[1]};
-  }
-
-  pcre2_code* code = nullptr;
+struct Span {
+  size_t begin, end;
+  bool match;
 };
 
-PreTokenizer::PreTokenizer(PreTokenizerRow row) : row_(std::move(row)) {
-  for (const std::string& pattern : row_.patterns) stages_.push_back(std::make_unique<Stage>(pattern));
+enum class Behavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
+
+Behavior behavior_of(const Json& step, const std::string& standard = "") {
+  const std::string name = text_of(step, "behavior", standard);
+  if (name == "Isolated") return Behavior::isolated;
+  if (name == "Removed") return Behavior::removed;
+  if (name == "MergedWithPrevious") return Behavior::merged_with_previous;
+  if (name == "MergedWithNext") return Behavior::merged_with_next;
+  if (name == "Contiguous") return Behavior::contiguous;
+  fail("tokenizer",
+       "tokenizer.json: a Split has the behavior '{}'; known are Isolated, Removed, MergedWithPrevious, "
+       "MergedWithNext and Contiguous",
+       name.substr(0, 80));
 }
 
-PreTokenizer::~PreTokenizer() = default;
-
-void PreTokenizer::split(std::string_view text, const std::function<void(std::string_view)>& word) const {
-  split_from(0, text, word);
+// The text as matches and what lies between them, without gaps.
+std::vector<Span> spans_of(const Pattern& pattern, bool invert, std::string_view text) {
+  std::vector<Span> spans;
+  size_t done = 0;
+  pattern.each(text, [&](size_t begin, size_t end) {
+    if (begin > done) spans.push_back({done, begin, invert});
+    spans.push_back({begin, end, !invert});
+    done = end;
+  });
+  if (done < text.size()) spans.push_back({done, text.size(), invert});
+  return spans;
 }
 
-void PreTokenizer::split_from(size_t stage, std::string_view text,
-                              const std::function<void(std::string_view)>& word) const {
-  if (text.empty()) return;
-  if (stage == stages_.size()) return word(text);
-  const MatchData data(pcre2_match_data_create_from_pattern(stages_[stage]->code, nullptr), pcre2_match_data_free);
-  if (!data) throw std::bad_alloc();
-  for (size_t at = 0; at < text.size();) {
-    const auto [begin, end] = stages_[stage]->next(text, at, data.get());
-    split_from(stage + 1, text.substr(at, begin - at), word);  // what lies between matches is a piece, too
-    split_from(stage + 1, text.substr(begin, end - begin), word);
-    at = end;
+// A match joins what lies before it, unless that is a match, too.
+void merge_with_previous(std::vector<Span>& spans) {
+  size_t kept = 0;
+  bool after_match = false;
+  for (const Span& span : spans) {
+    const bool joins = span.match && !after_match && kept > 0;
+    if (joins) {
+      spans[kept - 1].end = span.end;
+    } else {
+      spans[kept++] = span;
+    }
+    after_match = span.match;
   }
+  spans.resize(kept);
+}
+
+void merge_with_next(std::vector<Span>& spans) {
+  size_t kept = spans.size();
+  bool before_match = false;
+  for (size_t i = spans.size(); i-- > 0;) {
+    const Span span = spans[i];
+    const bool joins = span.match && !before_match && kept < spans.size();
+    if (joins) {
+      spans[kept].begin = span.begin;
+    } else {
+      spans[--kept] = span;
+    }
+    before_match = span.match;
+  }
+  spans.erase(spans.begin(), spans.begin() + ptrdiff_t(kept));
+}
+
+void merge_alike(std::vector<Span>& spans) {
+  size_t kept = 0;
+  for (const Span& span : spans) {
+    if (kept > 0 && spans[kept - 1].match == span.match) {
+      spans[kept - 1].end = span.end;
+    } else {
+      spans[kept++] = span;
+    }
+  }
+  spans.resize(kept);
+}
+
+class PatternStep {
+ public:
+  PatternStep(const std::string& regex, Behavior behavior, bool invert = false)
+      : pattern_(std::make_shared<Pattern>(regex)), behavior_(behavior), invert_(invert) {}
+
+  void operator()(const MappedText& text, std::string_view part, const PreTokenizer::Words& word) const {
+    std::vector<Span> spans = spans_of(*pattern_, invert_, part);
+    if (behavior_ == Behavior::merged_with_previous) merge_with_previous(spans);
+    if (behavior_ == Behavior::merged_with_next) merge_with_next(spans);
+    if (behavior_ == Behavior::contiguous) merge_alike(spans);
+    for (const Span& span : spans)
+      if (behavior_ != Behavior::removed || !span.match) word(text, part.substr(span.begin, span.end - span.begin));
+  }
+
+ private:
+  std::shared_ptr<const Pattern> pattern_;
+  Behavior behavior_;
+  bool invert_;
+};
+
+PatternStep split_step(const Json& step) {
+  const Json& pattern = member(step, "pattern");
+  const std::string literal = text_of(pattern, "String"), regex = text_of(pattern, "Regex");
+  if (literal.empty() && regex.empty()) refuse_step("pre-tokeniser", step);
+  return PatternStep(literal.empty() ? regex : Pattern::literal(literal), behavior_of(step), flag_of(step, "invert"));
+}
+
+// A prefix before a part that does not begin with it.
+MappedText with_prefix(const MappedText& text, std::string_view part, std::string_view prefix) {
+  const MappedText cut = text.cut(part);
+  Rewriter out(cut);
+  if (!part.starts_with(prefix)) out.put(prefix, 0);
+  out.keep(0, part.size());
+  return out.finish();
+}
+
+// Spaces become a mark, and words begin with it. The scheme "first" puts one before the first word of the text only.
+class Metaspace {
+ public:
+  explicit Metaspace(const Json& step)
+      : mark_(text_of(step, "replacement", std::string(space_mark))),
+        scheme_(text_of(step, "prepend_scheme", flag_of(step, "add_prefix_space", true) ? "always" : "never")) {
+    if (mark_.empty() || utf8_length(mark_, 0) != mark_.size()) refuse_step("pre-tokeniser", step);
+    if (flag_of(step, "split", true)) split_.emplace(Pattern::literal(mark_), Behavior::merged_with_next);
+  }
+
+  void operator()(const MappedText& text, std::string_view part, const PreTokenizer::Words& word) const {
+    const bool prefix = scheme_ == "always" || (scheme_ == "first" && text.origin(text.place_of(part)) == 0);
+    const MappedText cut = text.cut(part);
+    Rewriter out(cut);
+    if (prefix && !part.starts_with(' ') && !part.starts_with(mark_)) out.put(mark_, 0);
+    for (size_t at = 0; at < part.size();) {
+      const size_t space = std::min(part.find(' ', at), part.size());
+      out.keep(at, space);
+      if (space < part.size()) out.put(mark_, space);
+      at = space + 1;
+    }
+    const MappedText marked = out.finish();
+    split_ ? (*split_)(marked, marked.text, word) : word(marked, marked.text);
+  }
+
+ private:
+  std::string mark_, scheme_;
+  std::optional<PatternStep> split_;
+};
+
+// Bytes as the characters of the byte alphabet, for steps that follow ByteLevel and see the text so.
+void to_alphabet(const MappedText& text, std::string_view part, const PreTokenizer::Words& word) {
+  const MappedText cut = text.cut(part);
+  Rewriter out(cut);
+  for (size_t i = 0; i < part.size(); ++i) out.put(byte_alphabet()[uint8_t(part[i])], i);
+  const MappedText spelled = out.finish();
+  word(spelled, spelled.text);
+}
+
+void from_alphabet(const MappedText& text, std::string_view part, const PreTokenizer::Words& word) {
+  const MappedText cut = text.cut(part);
+  Rewriter out(cut);
+  for (size_t at = 0; at < part.size();) {
+    const size_t length = std::max<size_t>(utf8_length(part, at), 1);
+    const auto byte = from_byte_alphabet(part.substr(at, length));
+    byte ? out.put(*byte, at) : out.keep(at, at + length);
+    at += length;
+  }
+  const MappedText bytes = out.finish();
+  word(bytes, bytes.text);
+}
+
+// Every `length` characters are a word.
+void cut_fixed(const MappedText& text, std::string_view part, size_t length, const PreTokenizer::Words& word) {
+  size_t begin = 0, characters = 0;
+  for (size_t at = 0; at < part.size();) {
+    at += std::max<size_t>(utf8_length(part, at), 1);
+    if (++characters % length && at < part.size()) continue;
+    word(text, part.substr(begin, at - begin));
+    begin = at;
+  }
+}
+
+}  // namespace
+
+PreTokenizer::PreTokenizer(const std::vector<std::string>& patterns) {
+  for (const std::string& pattern : patterns) steps_.push_back(PatternStep(pattern, Behavior::isolated));
+}
+
+PreTokenizer::PreTokenizer(const Json& step) {
+  const std::vector<Json> steps = steps_of(step, "pretokenizers");
+  bool spelled = false;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    add_step(steps[i], i + 1 == steps.size());
+    spelled = spelled || (text_of(steps[i], "type") == "ByteLevel" && i + 1 < steps.size());
+  }
+  if (spelled) steps_.push_back(from_alphabet);
+}
+
+void PreTokenizer::add_step(const Json& step, bool last) {
+  static const std::string punctuation = R"([\p{P}!-/:-@\[-`{-~])";
+  const std::string type = text_of(step, "type");
+  if (type == "ByteLevel") {
+    if (flag_of(step, "add_prefix_space", true))
+      steps_.push_back([](const MappedText& text, std::string_view part, const Words& word) {
+        const MappedText prefixed = with_prefix(text, part, " ");
+        word(prefixed, prefixed.text);
+      });
+    if (flag_of(step, "use_regex", true)) steps_.push_back(PatternStep(gpt2_pattern(), Behavior::isolated));
+    if (!last) steps_.push_back(to_alphabet);
+  } else if (type == "Split") {
+    steps_.push_back(split_step(step));
+  } else if (type == "Metaspace") {
+    steps_.push_back(Metaspace(step));
+  } else if (type == "Digits") {
+    const bool single = flag_of(step, "individual_digits");
+    steps_.push_back(PatternStep(R"(\p{N})", single ? Behavior::isolated : Behavior::contiguous));
+  } else if (type == "Punctuation") {
+    steps_.push_back(PatternStep(punctuation, behavior_of(step, "Isolated")));
+  } else if (type == "Whitespace") {
+    steps_.push_back(PatternStep(R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+)"
+                                 R"(|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\s]+)",
+                                 Behavior::removed, true));
+  } else if (type == "WhitespaceSplit") {
+    steps_.push_back(PatternStep(R"(\s)", Behavior::removed));
+  } else if (type == "BertPreTokenizer") {
+    steps_.push_back(PatternStep(R"(\s)", Behavior::removed));
+    steps_.push_back(PatternStep(punctuation, Behavior::isolated));
+  } else if (type == "CharDelimiterSplit" && !text_of(step, "delimiter").empty()) {
+    steps_.push_back(PatternStep(Pattern::literal(text_of(step, "delimiter")), Behavior::removed));
+  } else if (const Json& length = member(step, "length"); type == "FixedLength" && length.is_number_unsigned()) {
+    const size_t characters = std::max<size_t>(length.get<size_t>(), 1);
+    steps_.push_back([characters](const MappedText& text, std::string_view part, const Words& word) {
+      cut_fixed(text, part, characters, word);
+    });
+  } else {
+    refuse_step("pre-tokeniser", step);
+  }
+}
+
+void PreTokenizer::split(const MappedText& text, const Words& word) const { split_from(0, text, text.text, word); }
+
+void PreTokenizer::split_from(size_t step, const MappedText& text, std::string_view part, const Words& word) const {
+  if (part.empty()) return;
+  if (step == steps_.size()) return word(text, part);
+  steps_[step](text, part,
+               [&](const MappedText& made, std::string_view smaller) { split_from(step + 1, made, smaller, word); });
 }
 
 }  // namespace ken::text

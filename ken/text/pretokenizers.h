@@ -1,10 +1,14 @@
-// How byte-level vocabularies cut text into words before any merge. Private to text/.
+// How text is cut into words before a model sees them: the pre-tokenisers of tokenizer.json, and the table of those
+// that GGUF has names for. Private to text/.
 #pragma once
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "ken/base/json.h"
+#include "ken/text/mapped_text.h"
 
 namespace ken::text {
 
@@ -16,31 +20,33 @@ struct PreTokenizerRow {
   bool add_bos = false;               // unless the file says otherwise
 };
 
-// A file with patterns of its own (tokenizer.ken.patterns) has this name for them.
-inline constexpr const char* own_patterns = "ken";
-const char* gpt2_pattern();
-// The first name in the table with these patterns, else own_patterns.
+// A file with steps of its own (tokenizer.ken.pre_tokenizer) has this name for them.
+inline constexpr const char* own_steps = "ken";
+// Throws Error with the known names when `name` is none of them.
+PreTokenizerRow find_pre_tokenizer(const std::string& name);
+// The first name in the table with these patterns, else own_steps.
 std::string pre_tokenizer_name(const std::vector<std::string>& patterns, bool whole_words);
+const char* gpt2_pattern();
 
 class PreTokenizer {
  public:
-  // Throws Error with the known names when `name` is none of them.
-  explicit PreTokenizer(const std::string& name) : PreTokenizer(find(name)) {}
-  explicit PreTokenizer(PreTokenizerRow row);  // throws where a pattern does not compile
-  static PreTokenizerRow find(const std::string& name);
-  ~PreTokenizer();
-  PreTokenizer(const PreTokenizer&) = delete;
-  PreTokenizer& operator=(const PreTokenizer&) = delete;
+  // A word is a view into the text that it is given with, which lives as long as the call.
+  using Words = std::function<void(const MappedText&, std::string_view)>;
 
-  const PreTokenizerRow& row() const { return row_; }
-  // Calls `word` for consecutive pieces that cover `text`, which must be well-formed UTF-8.
-  void split(std::string_view text, const std::function<void(std::string_view)>& word) const;
+  PreTokenizer() = default;  // the text is one word
+  explicit PreTokenizer(const std::vector<std::string>& patterns);
+  // A pre-tokenizer as tokenizer.json writes it. Throws Error with a step that is not supported.
+  explicit PreTokenizer(const Json& step);
+
+  // Calls `word` for the words of well-formed UTF-8 in order; none is empty.
+  void split(const MappedText& text, const Words& word) const;
 
  private:
-  struct Stage;
-  void split_from(size_t stage, std::string_view text, const std::function<void(std::string_view)>& word) const;
-  PreTokenizerRow row_;
-  std::vector<std::unique_ptr<Stage>> stages_;
+  // Calls the function with the parts of `part`, a view into the text; it may give them a text of their own.
+  using Step = std::function<void(const MappedText&, std::string_view part, const Words&)>;
+  void split_from(size_t step, const MappedText& text, std::string_view part, const Words& word) const;
+  void add_step(const Json& step, bool last);
+  std::vector<Step> steps_;
 };
 
 }  // namespace ken::text

@@ -2,6 +2,7 @@
 #include "ken/text/tokenizer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "ken/base/error.h"
@@ -64,42 +65,63 @@ std::vector<TokenType> read_vocabulary(Tokenizer& tokenizer, const io::Metadata&
   return read_types(metadata, n);
 }
 
-AddedTokens added_tokens(const Tokenizer& tokenizer, const std::vector<TokenType>& types) {
-  AddedTokens result;
-  for (size_t i = 0; i < types.size(); ++i)
-    if (types[i] == TokenType::control || types[i] == TokenType::user_defined)
-      result.add(tokenizer.pieces[i], int32_t(i), types[i] == TokenType::control);
-  return result;
+std::vector<double> read_scores(const Tokenizer& tokenizer, const io::Metadata& metadata) {
+  std::vector<double> scores = metadata.numbers("tokenizer.ggml.scores");
+  if (scores.size() != tokenizer.pieces.size())
+    fail("tokenizer", "tokenizer.ggml.scores has {} entries for {} tokens; the file is damaged", scores.size(),
+         tokenizer.pieces.size());
+  for (size_t i = 0; i < scores.size(); ++i)
+    if (std::isnan(scores[i]))
+      fail("tokenizer", "tokenizer.ggml.scores: token {} has no number; the file is damaged", i);
+  return scores;
 }
 
-std::vector<int32_t> BpeTokenizer::encode(std::string_view text, bool parse_special) const {
+std::array<int32_t, 256> read_byte_ids(const Tokenizer& tokenizer, const std::vector<TokenType>& types) {
+  std::array<int32_t, 256> ids;
+  ids.fill(-1);
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (types[i] != TokenType::byte) continue;
+    const auto byte = byte_of_piece(tokenizer.pieces[i]);
+    if (!byte) fail("tokenizer", "token {} has the type of a byte, but is not written <0xNN>; the file is damaged", i);
+    ids[*byte] = int32_t(i);
+  }
+  return ids;
+}
+
+std::vector<int32_t> PieceTokenizer::encode(std::string_view text, bool parse_special) const {
   const std::vector<Piece> pieces = run(text, parse_special);
   std::vector<int32_t> ids(pieces.size());
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = pieces[i].id;
   return ids;
 }
 
-std::vector<Tokenizer::Piece> BpeTokenizer::encode_with_offsets(std::string_view text) const {
+std::vector<Tokenizer::Piece> PieceTokenizer::encode_with_offsets(std::string_view text) const {
   std::vector<Piece> pieces = run(text, false);
   close_gaps(pieces, text.size());
   return pieces;
 }
 
-std::string BpeTokenizer::decode(std::span<const int32_t> ids) const {
+std::string PieceTokenizer::decode(std::span<const int32_t> ids) const {
   std::string text;
   for (const int32_t id : ids) {
-    if (id < 0 || id >= vocab_size())
-      fail("tokenizer", "token id {} is outside the vocabulary of {} tokens", id, vocab_size());
+    check_id(id);
     text += bytes_[id];
   }
   return text;
+}
+
+void PieceTokenizer::check_id(int32_t id) const {
+  if (id < 0 || id >= vocab_size())
+    fail("tokenizer", "token id {} is outside the vocabulary of {} tokens", id, vocab_size());
 }
 
 std::shared_ptr<const Tokenizer> tokenizer_from_gguf(const io::Metadata& metadata) {
   const std::string model = metadata.text("tokenizer.ggml.model");
   if (model == "gpt2") return make_byte_bpe(metadata);
   if (model == "llama") return make_sentencepiece_bpe(metadata);
-  fail("tokenizer", "the tokenizer kind '{}' (tokenizer.ggml.model) is not known; known are gpt2, llama",
+  if (model == "t5") return make_unigram(metadata);
+  if (model == "bert") return make_wordpiece(metadata);
+  fail("tokenizer", "the tokenizer kind '{}' (tokenizer.ggml.model) is not known; known are gpt2, llama, t5, bert",
        model.substr(0, 80));
 }
 

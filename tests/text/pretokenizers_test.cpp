@@ -11,7 +11,9 @@ using Words = std::vector<std::string>;
 
 Words cut(const std::string& name, const std::string& text) {
   Words words;
-  ken::text::PreTokenizer(name).split(text, [&](std::string_view word) { words.emplace_back(word); });
+  ken::text::PreTokenizer(ken::text::find_pre_tokenizer(name).patterns)
+      .split(ken::text::MappedText(text, 0),
+             [&](const ken::text::MappedText&, std::string_view word) { words.emplace_back(word); });
   return words;
 }
 
@@ -58,7 +60,7 @@ TEST(PretokenizersTest, PiecesCoverTheText) {
 
 TEST(PretokenizersTest, AnUnknownNameListsTheKnown) {
   try {
-    ken::text::PreTokenizer("nonsense");
+    ken::text::find_pre_tokenizer("nonsense");
     FAIL();
   } catch (const ken::Error& error) {
     EXPECT_NE(std::string(error.what()).find("llama-bpe"), std::string::npos) << error.what();
