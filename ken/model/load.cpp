@@ -116,6 +116,22 @@ Source located(const Config& config, const std::string& name, Source source,
   return source;
 }
 
+// As stored: a multimodal folder's text model has a prefix more, files that were saved from the inner model lack its
+// own.
+std::string stored_name(const io::TensorFile& file, const std::string& name) {
+  const std::string inner = name.substr(name.find('.') + 1);
+  for (const std::string& candidate : {name, "language_model." + name, "model.language_model." + inner, inner})
+    if (file.find(candidate)) return candidate;
+  return name;
+}
+
+// Converters of 2023 wrote a tensor for each expert instead of one for all.
+Source stored_expert(const io::TensorFile& file, Source source) {
+  const size_t end = source.name.rfind("_exps.weight");
+  if (source.expert < 0 || file.find(source.name) || end == std::string::npos) return source;
+  return {fmt::format("{}.{}.weight", source.name.substr(0, end), source.expert)};
+}
+
 void check_tokenizer(const Model& m) {
   if (m.tokenizer && m.tokenizer->vocab_size() > m.config.vocab)
     fail("model", "the tokenizer holds {} tokens, the embedding {} rows", m.tokenizer->vocab_size(), m.config.vocab);
@@ -139,17 +155,17 @@ std::shared_ptr<Model> load_folder(const fs::path& folder) {
   if (!json.is_object()) fail("model", "{} is no JSON object; download it again", (folder / "config.json").string());
   const Arch& arch = arch_of_hf(json);
   auto file = io::open_shards(folder);
-  Config config = usual_hf_config(arch.hf_keys ? arch.hf_keys(json) : json, arch);
-  if (arch.from_hf) arch.from_hf(json, config);
+  const Json usual = arch.hf_keys ? arch.hf_keys(json) : json;
+  Config config = usual_hf_config(usual, arch);
+  if (arch.from_hf) arch.from_hf(usual, config);
   config.name = fs::absolute(folder).lexically_normal().filename().string();
   // An output matrix that nobody stored is the embedding, whatever the config's default says.
-  if (!config.tied && !file->find("lm_head.weight") && !file->find("embed_out.weight")) config.tied = true;
   const io::TensorFile& stored = *file;
+  const auto holds = [&](const char* name) { return stored.find(stored_name(stored, name)) != nullptr; };
+  if (!config.tied && !holds("lm_head.weight") && !holds("embed_out.weight")) config.tied = true;
   auto m = assemble(config, std::move(file), [&](const std::string& name) {
     Source source = located(config, name, usual_hf_source(name), arch.hf_source);
-    // Files that were saved from the inner model lack its prefix.
-    const size_t dot = source.name.find('.');
-    if (!stored.find(source.name) && stored.find(source.name.substr(dot + 1))) source.name.erase(0, dot + 1);
+    source.name = stored_name(stored, source.name);
     return source;
   });
   if (fs::exists(folder / "tokenizer.json")) {
@@ -202,9 +218,10 @@ std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, const st
   Config config = usual_gguf_config(*file, arch);
   if (arch.from_gguf) arch.from_gguf(*file, config);
   config.name = file->metadata.text("general.name", fs::path(file->name).stem().string());
+  const io::TensorFile& stored = *file;
   const io::Metadata& metadata = file->metadata;
   auto m = assemble(config, file, [&](const std::string& name) {
-    return located(config, name, usual_gguf_source(name), arch.gguf_source);
+    return stored_expert(stored, located(config, name, usual_gguf_source(name), arch.gguf_source));
   });
   m->metadata = metadata;
   if (metadata.has("tokenizer.ggml.model")) m->tokenizer = text::tokenizer_from_gguf(metadata);
