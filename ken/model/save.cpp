@@ -3,6 +3,7 @@
 
 #include "ken/base/error.h"
 #include "ken/model/arch.h"
+#include "ken/model/lost.h"
 
 namespace ken::model {
 namespace {
@@ -127,6 +128,7 @@ void save(const Model& model, const fs::path& path, io::DType dtype) {
   metadata.values["general.name"] = model.config.name;
   write_usual_config(model.config, arch, metadata);
   if (arch.write_config) arch.write_config(model.config, metadata);
+  refuse_losses(model, metadata);
   Writer(model, arch, dtype).write(path, metadata);
 }
 
