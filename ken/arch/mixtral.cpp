@@ -6,6 +6,8 @@ namespace {
 
 void from_hf(const Json& json, Config& c) {
   c.windows = hf_window(json, c);
+  if (!json.contains("rms_norm_eps")) c.norm_eps = 1e-5;
+  if (!json.contains("rope_theta") && !json.contains("rope_parameters")) c.rope_base = 1e6;
   c.n_experts = hf_integer(json, "num_local_experts", 8);
   c.n_experts_used = hf_integer(json, "num_experts_per_tok", 2);
 }

@@ -1,4 +1,5 @@
 // OLMo 2 (arXiv 2501.00656): norms of each module's output instead of its input, and of all heads' q and k together.
+#include "ken/base/error.h"
 #include "ken/model/arch.h"
 
 namespace ken::model {
@@ -10,7 +11,12 @@ void shape(Config& c) {
   c.qk_norm = QkNorm::whole;
 }
 
-void from_gguf(const io::TensorFile&, Config& c) { shape(c); }
+// llama.cpp calls OLMo 3 olmo2, too.
+void from_gguf(const io::TensorFile& file, Config& c) {
+  shape(c);
+  if (file.metadata.integer("olmo2.attention.sliding_window", 0) > 0)
+    fail("olmo2", "olmo2.attention.sliding_window is set: this is OLMo 3, which is not supported");
+}
 
 void from_hf(const Json& json, Config& c) {
   shape(c);

@@ -47,6 +47,28 @@ void frame_block(const Config& c, Block& b) {
   if (c.qk_norm == QkNorm::whole) b.q_norm = ones(q), b.k_norm = ones(kv);
 }
 
+// An infinite or negative number would compute nonsense in silence.
+void check_numbers(const Config& c) {
+  const std::pair<double, const char*> positive[] = {{c.rope_base, "rope's base"},
+                                                     {c.rope_scale, "rope's scale"},
+                                                     {c.rope_magnitude, "rope's magnitude"},
+                                                     {c.embed_scale, "the embedding's scale"}};
+  const std::pair<double, const char*> others[] = {{c.rope_local_base, "rope's base at layers with a window"},
+                                                   {c.attn_scale, "the query's scale"},
+                                                   {c.attn_cap, "the cap on scores"},
+                                                   {c.final_cap, "the cap on logits"}};
+  for (const auto& [value, name] : positive)
+    if (!(value > 0 && std::isfinite(value))) fail("model", "{} is {}; it must be positive", name, value);
+  for (const auto& [value, name] : others)
+    if (!(value >= 0 && std::isfinite(value))) fail("model", "{} is {}; it must not be negative", name, value);
+  for (const auto* factors : {&c.rope_factors, &c.rope_long_factors}) {
+    if (!factors->empty() && int64_t(factors->size()) != c.rope_width / 2)
+      fail("model", "{} rope factors for {} frequencies", factors->size(), c.rope_width / 2);
+    for (const float factor : *factors)
+      if (!(factor > 0 && std::isfinite(factor))) fail("model", "a rope factor of {}; it must be positive", factor);
+  }
+}
+
 }  // namespace
 
 void check(const Config& c) {
@@ -66,11 +88,7 @@ void check(const Config& c) {
   if (c.rope_width < (c.learned_positions ? 0 : 2) || c.rope_width > c.d_head || c.rope_width % 2)
     fail("model", "rope turns {} of {} values; it takes an even number up to the head width", c.rope_width, c.d_head);
   if (!(c.norm_eps > 0 && c.norm_eps < 1)) fail("model", "the norm's epsilon is {}; it must lie in (0, 1)", c.norm_eps);
-  if (!(c.rope_base > 0) || !(c.rope_scale > 0))
-    fail("model", "rope base {} and scale {} must be positive", c.rope_base, c.rope_scale);
-  for (const auto* factors : {&c.rope_factors, &c.rope_long_factors})
-    if (!factors->empty() && int64_t(factors->size()) != c.rope_width / 2)
-      fail("model", "{} rope factors for {} frequencies", factors->size(), c.rope_width / 2);
+  check_numbers(c);
   const auto by_layer = [&](size_t size, const char* name) {
     if (size != 0 && int64_t(size) != c.n_layers) fail("model", "{} {} for {} layers", size, name, c.n_layers);
   };

@@ -154,6 +154,7 @@ struct Pass {
     if (c.learned_positions || (!c.rope_skip.empty() && c.rope_skip[size_t(l)])) return x;
     const bool local = model.rope_local.defined() && c.window(l) > 0;
     Tensor y = nn::rope(x, positions, local ? model.rope_local : model.rope_frequencies, c.rope_interleaved);
+    if (local) return y;  // scaling is for the layers that see everything
     if (long_rows.defined()) y = at::where(long_rows, nn::rope(x, positions, model.rope_long, c.rope_interleaved), y);
     if (c.rope_magnitude == 1) return y;
     const Tensor part = (y.narrow(2, 0, c.rope_width) * c.rope_magnitude).to(y.scalar_type());

@@ -28,6 +28,7 @@ double plain_frequency(const Config& c, int64_t i) {
 
 // Llama 3's scaling: low frequencies are divided by `factor`, high ones stay, between them a ramp.
 void scale_llama3(Config& c, double factor, double low, double high, double original) {
+  if (!(low > 0 && high > low)) fail("model", "llama3's rope scaling between {} and {} turns", low, high);
   c.rope_factors.clear();
   for (int64_t i = 0; i < c.rope_width / 2; ++i) {
     const double turns = original * plain_frequency(c, i) / (2 * std::numbers::pi);
@@ -43,6 +44,9 @@ struct Yarn {
 
 // YaRN (Peng et al., arXiv 2309.00071): by parts between interpolation and none.
 void scale_yarn(Config& c, const Yarn& y) {
+  if (!(y.factor > 0 && y.original > 0 && y.fast > 0 && y.slow > 0 && c.rope_base > 1))
+    fail("model", "YaRN by {} from {} positions, base {}, between {} and {} turns: all must be positive", y.factor,
+         y.original, c.rope_base, y.slow, y.fast);
   const double width = double(c.rope_width);
   const auto dimension = [&](double rotations) {
     return width * std::log(y.original / (rotations * 2 * std::numbers::pi)) / (2 * std::log(c.rope_base));
@@ -70,9 +74,20 @@ std::vector<float> factors_of(const io::TensorInfo& info, const Config& c) {
   return factors;
 }
 
+// llama.cpp's converter writes transformers' attention_factor as yarn_attn_factor: the whole magnitude, not a part of
+// it.
+void read_gguf_yarn(const io::Metadata& m, const std::string& key, Config& c) {
+  const Yarn yarn{m.number(key + "factor"), double(c.rope_original), m.number(key + "yarn_beta_fast", 32),
+                  m.number(key + "yarn_beta_slow", 1)};
+  if (m.number(key + "yarn_ext_factor", 1) != 1)
+    fail("model", "{}yarn_ext_factor is not 1; other mixtures are not supported", key);
+  scale_yarn(c, yarn);
+  c.rope_magnitude = m.number(key + "attn_factor", 1) * m.number(key + "yarn_attn_factor", yarn_magnitude(yarn.factor));
+}
+
 void read_gguf_scaling(const io::TensorFile& file, const std::string& prefix, Config& c) {
   const io::Metadata& m = file.metadata;
-  const std::string key = prefix + "rope.scaling.", type = m.text(key + "type", "none");
+  const std::string key = prefix + "rope.scaling.", type = m.text(key + "type", "linear");
   c.rope_original = m.integer(key + "original_context_length", 0);
   if (const auto* factors = file.find("rope_freqs.weight")) c.rope_factors = factors_of(*factors, c);
   if (const auto* factors = file.find("rope_factors_short.weight")) {
@@ -81,23 +96,19 @@ void read_gguf_scaling(const io::TensorFile& file, const std::string& prefix, Co
     c.rope_magnitude = m.number(key + "attn_factor", 1);
     return;
   }
-  if (type == "none" || type == "longrope") {
-    c.rope_scale = m.number(prefix + "rope.scale_linear", 1);  // files of 2023
-  } else if (type == "linear") {
-    c.rope_scale = m.number(key + "factor");
+  if (type == "linear") {
+    c.rope_scale = m.number(key + "factor", m.number(prefix + "rope.scale_linear", 1));  // the latter in files of 2023
+    if (c.rope_scale == 0) c.rope_scale = 1;
   } else if (type == "yarn") {
-    const Yarn yarn{m.number(key + "factor"), double(c.rope_original), m.number(key + "yarn_beta_fast", 32),
-                    m.number(key + "yarn_beta_slow", 1)};
-    scale_yarn(c, yarn);
-    c.rope_magnitude = m.number(key + "attn_factor", 1) * yarn_magnitude(yarn.factor);
-  } else {
+    read_gguf_yarn(m, key, c);
+  } else if (type != "none" && type != "longrope") {
     fail("model", "{}type is '{}'; supported: none, linear, yarn, longrope", key, type);
   }
 }
 
 std::vector<float> float_list(const Json& json, const char* key) {
   const Json list = json.value(key, Json());
-  if (!list.is_array()) fail("model", "rope_scaling has no list '{}'", key);
+  if (!list.is_array() || list.size() > 1 << 13) fail("model", "rope_scaling has no list '{}'", key);
   std::vector<float> values;
   for (const Json& x : list) {
     if (!x.is_number()) fail("model", "rope_scaling's '{}' holds {}", key, x.type_name());
@@ -106,56 +117,109 @@ std::vector<float> float_list(const Json& json, const char* key) {
   return values;
 }
 
-void read_longrope(const Json& scaling, const Json& json, Config& c) {
+// The factor stands in the scaling, or is the ratio of the contexts (Phi-3).
+void read_longrope(const Json& scaling, double original, Config& c) {
   c.rope_factors = float_list(scaling, "short_factor");
   c.rope_long_factors = float_list(scaling, "long_factor");
-  c.rope_original = int64_t(hf_number(json, "original_max_position_embeddings",
-                                      hf_number(scaling, "original_max_position_embeddings", double(c.context))));
-  const double factor = double(c.context) / double(std::max<int64_t>(1, c.rope_original));
-  const double standard = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(double(c.rope_original)));
+  if (!(original > 1 && original < 1e12)) fail("model", "longrope from {} positions", original);
+  c.rope_original = int64_t(original);
+  const double factor = hf_number(scaling, "factor", double(c.context) / original);
+  c.rope_magnitude =
+      hf_number(scaling, "attention_factor", factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original)));
+}
+
+Yarn hf_yarn(const Json& scaling, double original, const Config& c) {
+  const auto turns = [&](const char* key, double standard) {
+    const double given = hf_number(scaling, key, 0);
+    return given == 0 ? standard : given;
+  };
+  const double factor = hf_number(scaling, "factor", double(c.context) / original);
+  return {factor, original, turns("beta_fast", 32), turns("beta_slow", 1), hf_flag(scaling, "truncate", true)};
+}
+
+void read_hf_yarn(const Json& scaling, double original, Config& c) {
+  const Yarn yarn = hf_yarn(scaling, original, c);
+  scale_yarn(c, yarn);
+  const double weight = hf_number(scaling, "mscale", 0), all = hf_number(scaling, "mscale_all_dim", 0);
+  const double standard = weight && all ? yarn_magnitude(yarn.factor, weight) / yarn_magnitude(yarn.factor, all)
+                                        : yarn_magnitude(yarn.factor);
   c.rope_magnitude = hf_number(scaling, "attention_factor", standard);
 }
 
-Yarn hf_yarn(const Json& scaling, const Config& c) {
-  return {hf_number(scaling, "factor", 1), hf_number(scaling, "original_max_position_embeddings", double(c.context)),
-          hf_number(scaling, "beta_fast", 32), hf_number(scaling, "beta_slow", 1), hf_flag(scaling, "truncate", true)};
-}
-
-double hf_yarn_magnitude(const Json& scaling, double factor) {
-  const double weight = hf_number(scaling, "mscale", 0), all = hf_number(scaling, "mscale_all_dim", 0);
-  const double standard =
-      weight && all ? yarn_magnitude(factor, weight) / yarn_magnitude(factor, all) : yarn_magnitude(factor);
-  return hf_number(scaling, "attention_factor", standard);
-}
-
-// transformers 5 gathers all of rope's under one key.
-Json hf_scaling(const Json& json) {
-  const Json scaling = json.value("rope_scaling", Json());
-  return scaling.is_object() ? scaling : json.value("rope_parameters", Json::object());
+// transformers 4 has rope_theta and rope_scaling, transformers 5 gathers all of rope's keys in rope_parameters.
+Json hf_rope(const Json& json) {
+  Json rope = Json::object();
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const Json given = json.value(key, Json());
+    if (!given.is_object() && !given.is_null())
+      fail("model", "config.json: {} is {}, not an object", key, given.type_name());
+    if (given.is_object()) rope.update(given);
+  }
+  return rope;
 }
 std::string scaling_type(const Json& scaling) {
   return hf_text(scaling, "rope_type", hf_text(scaling, "type", "default"));
 }
+double original_context(const Json& json, const Json& scaling, const Config& c) {
+  return hf_number(json, "original_max_position_embeddings",
+                   hf_number(scaling, "original_max_position_embeddings", double(c.context)));
+}
 
 void read_hf_scaling(const Json& scaling, const Json& json, Config& c) {
-  if (!scaling.is_object()) return;
   const std::string type = scaling_type(scaling);
-  const double factor = hf_number(scaling, "factor", 1),
-               original = hf_number(scaling, "original_max_position_embeddings", double(c.context));
-  if (type == "default") return;
-  if (!(factor > 0) || !(original > 0)) fail("model", "rope scaling by {} of {} positions", factor, original);
+  const double original = original_context(json, scaling, c);
+  const auto factor = [&] {
+    const double given = hf_number(scaling, "factor", 0);
+    if (!(given > 0)) fail("model", "config.json: rope scaling '{}' by {}; 'factor' must be positive", type, given);
+    return given;
+  };
   if (type == "linear") {
-    c.rope_scale = factor;
+    c.rope_scale = factor();
   } else if (type == "llama3") {
-    scale_llama3(c, factor, hf_number(scaling, "low_freq_factor", 1), hf_number(scaling, "high_freq_factor", 4),
+    scale_llama3(c, factor(), hf_number(scaling, "low_freq_factor", 1), hf_number(scaling, "high_freq_factor", 4),
                  original);
+  } else if (type == "longrope" || type == "su" || (type == "yarn" && scaling.contains("long_factor"))) {
+    read_longrope(scaling, original, c);  // Phi-3's early names for it
   } else if (type == "yarn") {
-    scale_yarn(c, hf_yarn(scaling, c));
-    c.rope_magnitude = hf_yarn_magnitude(scaling, factor);
-  } else if (type == "longrope" || type == "su") {
-    read_longrope(scaling, json, c);
-  } else {
+    read_hf_yarn(scaling, original, c);
+  } else if (type != "default") {
     fail("model", "config.json: rope type '{}'; supported: default, linear, llama3, yarn, longrope", type);
+  }
+}
+
+void read_hf_rope(const Json& json, Config& c) {
+  const Json rope = hf_rope(json);
+  for (const auto& [key, value] : rope.items())
+    if (value.is_object()) fail("model", "config.json: rope parameters by type of layer ('{}') in {}", key, c.arch);
+  c.rope_base = hf_number(rope, "rope_theta", hf_number(json, "rope_theta", hf_number(json, "rotary_emb_base", 10000)));
+  const double part = hf_number(rope, "partial_rotary_factor",
+                                hf_number(json, "partial_rotary_factor", hf_number(json, "rotary_pct", 1)));
+  if (!(part > 0 && part <= 1)) fail("model", "config.json: rope turns {} of a head; it takes a share up to 1", part);
+  c.rope_width = int64_t(double(c.d_head) * part);
+  expect_rope(c);
+  read_hf_scaling(rope, json, c);
+}
+
+// What would change the result and is not computed here.
+void refuse_unsupported(const Json& json) {
+  if (json.contains("quantization_config") && !json["quantization_config"].is_null())
+    fail("model",
+         "config.json has a quantization_config; only plain safetensors are read: convert the weights to bf16");
+  if (hf_flag(json, "use_bidirectional_attention", false))
+    fail("model", "config.json: use_bidirectional_attention; only causal models are supported");
+}
+
+void read_layer_types(const Json& json, Config& c) {
+  const Json types = json.value("layer_types", Json());
+  if (types.is_null()) return;
+  if (!types.is_array()) fail("model", "config.json: layer_types is {}, not a list", types.type_name());
+  const int64_t window = hf_integer(json, "sliding_window", 0);
+  for (const Json& type : types) {
+    const bool local = type == "sliding_attention";
+    if (!local && type != "full_attention")
+      fail("model", "config.json: layer type {}; supported: full_attention, sliding_attention", type.dump());
+    if (local && window <= 0) fail("model", "config.json: layer_types has sliding_attention, but no sliding_window");
+    c.windows.push_back(local ? window : 0);
   }
 }
 
@@ -182,12 +246,16 @@ int64_t hf_integer(const Json& json, const char* key) {
 
 bool hf_flag(const Json& json, const char* key, bool standard) {
   const auto found = json.find(key);
-  return found != json.end() && found->is_boolean() ? found->get<bool>() : standard;
+  if (found == json.end() || found->is_null()) return standard;
+  if (!found->is_boolean()) fail("model", "config.json: {} is {}, not a flag", key, found->type_name());
+  return found->get<bool>();
 }
 
 std::string hf_text(const Json& json, const char* key, const std::string& standard) {
   const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : standard;
+  if (found == json.end() || found->is_null()) return standard;
+  if (!found->is_string()) fail("model", "config.json: {} is {}, not text", key, found->type_name());
+  return found->get<std::string>();
 }
 
 Activation hf_activation(const std::string& name) {
@@ -222,8 +290,8 @@ std::vector<int64_t> every_other_window(const Config& c, int64_t window, int64_t
 std::vector<int64_t> late_windows(const Json& json, const Config& c) {
   if (!c.windows.empty()) return c.windows;
   if (!hf_flag(json, "use_sliding_window", false)) return {};
-  std::vector<int64_t> windows(layers_of(c), hf_integer(json, "sliding_window", 0));
-  const int64_t first = std::max<int64_t>(0, hf_integer(json, "max_window_layers", 0));
+  std::vector<int64_t> windows(layers_of(c), hf_integer(json, "sliding_window", 4096));
+  const int64_t first = std::max<int64_t>(0, hf_integer(json, "max_window_layers", 28));
   for (size_t l = 0; l < windows.size() && int64_t(l) < first; ++l) windows[l] = 0;
   return windows;
 }
@@ -263,6 +331,7 @@ Config usual_gguf_config(const io::TensorFile& file, const Arch& arch) {
 }
 
 Config usual_hf_config(const Json& json, const Arch& arch) {
+  refuse_unsupported(json);
   Config c;
   c.arch = arch.card.id;
   c.n_layers = hf_integer(json, "num_hidden_layers");
@@ -275,24 +344,13 @@ Config usual_hf_config(const Json& json, const Arch& arch) {
   c.context = hf_integer(json, "max_position_embeddings", 2048);
   c.vocab = hf_integer(json, "vocab_size");
   c.norm_eps = hf_number(json, "rms_norm_eps", hf_number(json, "layer_norm_eps", 1e-6));
-  const Json rope = json.value("rope_parameters", Json::object());
-  c.rope_base = hf_number(json, "rope_theta", hf_number(json, "rotary_emb_base", hf_number(rope, "rope_theta", 10000)));
-  const double part = hf_number(json, "partial_rotary_factor",
-                                hf_number(json, "rotary_pct", hf_number(rope, "partial_rotary_factor", 1)));
-  if (!(part > 0 && part <= 1)) fail("model", "config.json: rope turns {} of a head; it takes a share up to 1", part);
-  c.rope_width = int64_t(double(c.d_head) * part) / 2 * 2;
-  expect_rope(c);
-  read_hf_scaling(hf_scaling(json), json, c);
+  read_hf_rope(json, c);
   c.rope_interleaved = false;
   c.activation = hf_activation(hf_text(json, "hidden_act", "silu"));
   c.tied = hf_flag(json, "tie_word_embeddings", false);
   c.qkv_bias = c.out_bias = hf_flag(json, "attention_bias", false);
   c.mlp_bias = hf_flag(json, "mlp_bias", false);
-  const int64_t window = hf_integer(json, "sliding_window", 0);
-  const Json types = json.value("layer_types", Json());
-  if (window > 0 && types.is_array()) {
-    for (const Json& type : types) c.windows.push_back(type == "sliding_attention" ? window : 0);
-  }
+  read_layer_types(json, c);
   return c;
 }
 
@@ -321,14 +379,14 @@ void write_usual_config(const Config& c, const Arch& arch, io::Metadata& m) {
 }
 
 void put_yarn(const Json& json, const Config& c, const Arch& arch, io::Metadata& m) {
-  const Json scaling = hf_scaling(json);
-  if (!scaling.is_object() || scaling_type(scaling) != "yarn") return;
+  const Json scaling = hf_rope(json);
+  if (scaling_type(scaling) != "yarn" || !c.rope_long_factors.empty()) return;
   const std::string key = arch.gguf_name() + ".rope.scaling.";
-  const Yarn yarn = hf_yarn(scaling, c);
+  const Yarn yarn = hf_yarn(scaling, original_context(json, scaling, c), c);
   m.values[key + "type"] = std::string("yarn");
   m.values[key + "original_context_length"] = int64_t(yarn.original);
   const std::pair<const char*, double> numbers[] = {{"factor", yarn.factor},
-                                                    {"attn_factor", c.rope_magnitude / yarn_magnitude(yarn.factor)},
+                                                    {"yarn_attn_factor", c.rope_magnitude},
                                                     {"yarn_beta_fast", yarn.fast},
                                                     {"yarn_beta_slow", yarn.slow}};
   for (const auto& [name, value] : numbers) m.values[key + name] = double(float(value));

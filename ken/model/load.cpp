@@ -117,6 +117,22 @@ Source located(const Config& config, const std::string& name, Source source,
   return source;
 }
 
+// As stored: a multimodal folder's text model has a prefix more, files that were saved from the inner model lack its
+// own.
+std::string stored_name(const io::TensorFile& file, const std::string& name) {
+  const std::string inner = name.substr(name.find('.') + 1);
+  for (const std::string& candidate : {name, "language_model." + name, "model.language_model." + inner, inner})
+    if (file.find(candidate)) return candidate;
+  return name;
+}
+
+// Converters of 2023 wrote a tensor for each expert instead of one for all.
+Source stored_expert(const io::TensorFile& file, Source source) {
+  const size_t end = source.name.rfind("_exps.weight");
+  if (source.expert < 0 || file.find(source.name) || end == std::string::npos) return source;
+  return {fmt::format("{}.{}.weight", source.name.substr(0, end), source.expert)};
+}
+
 void check_tokenizer(const Model& m) {
   if (m.tokenizer && m.tokenizer->vocab_size() > m.config.vocab)
     fail("model", "the tokenizer holds {} tokens, the embedding {} rows", m.tokenizer->vocab_size(), m.config.vocab);
@@ -143,20 +159,19 @@ std::shared_ptr<Model> load_folder(const fs::path& folder) {
   Config config = hf_config(json, arch);
   config.name = fs::absolute(folder).lexically_normal().filename().string();
   // An output matrix that nobody stored is the embedding, whatever the config's default says.
-  if (!config.tied && !file->find("lm_head.weight") && !file->find("embed_out.weight")) config.tied = true;
   const io::TensorFile& stored = *file;
+  const auto holds = [&](const char* name) { return stored.find(stored_name(stored, name)) != nullptr; };
+  if (!config.tied && !holds("lm_head.weight") && !holds("embed_out.weight")) config.tied = true;
   auto m = assemble(config, std::move(file), [&](const std::string& name) {
     Source source = located(config, name, usual_hf_source(name), arch.hf_source);
-    // Files that were saved from the inner model lack its prefix.
-    const size_t dot = source.name.find('.');
-    if (!stored.find(source.name) && stored.find(source.name.substr(dot + 1))) source.name.erase(0, dot + 1);
+    source.name = stored_name(stored, source.name);
     return source;
   });
   if (text::has_tokenizer(folder)) {
     m->metadata = text::tokenizer_metadata(folder);
     m->tokenizer = text::tokenizer_from_gguf(m->metadata);
   }
-  put_yarn(json, config, arch, m->metadata);
+  put_yarn(arch.hf_keys ? arch.hf_keys(json) : json, config, arch, m->metadata);
   m->metadata.name = folder.string();
   check_tokenizer(*m);
   return m;
@@ -193,8 +208,9 @@ Config gguf_config(const io::TensorFile& file) {
 }
 
 Config hf_config(const Json& json, const Arch& arch) {
-  Config config = usual_hf_config(arch.hf_keys ? arch.hf_keys(json) : json, arch);
-  if (arch.from_hf) arch.from_hf(json, config);
+  const Json usual = arch.hf_keys ? arch.hf_keys(json) : json;
+  Config config = usual_hf_config(usual, arch);
+  if (arch.from_hf) arch.from_hf(usual, config);
   return config;
 }
 
@@ -215,9 +231,10 @@ std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, std::fun
   const Arch& arch = arch_of_gguf(file->metadata.text("general.architecture"));
   Config config = gguf_config(*file);
   config.name = file->metadata.text("general.name", fs::path(file->name).stem().string());
+  const io::TensorFile& stored = *file;
   const io::Metadata& metadata = file->metadata;
   auto m = assemble(config, file, [&](const std::string& name) {
-    return located(config, name, usual_gguf_source(name), arch.gguf_source);
+    return stored_expert(stored, located(config, name, usual_gguf_source(name), arch.gguf_source));
   });
   m->metadata = metadata;
   if (metadata.has("tokenizer.ggml.model")) m->tokenizer = text::tokenizer_from_gguf(metadata);
