@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/base/read_json.h"
 #include "ken/text/bytes.h"
 #include "ken/text/kinds.h"
 #include "ken/text/pretokenizers.h"
@@ -236,12 +237,6 @@ class Reader {
   io::Metadata metadata_;
 };
 
-Json parsed(const fs::path& path, size_t limit) {
-  const Json json = Json::parse(read_text(path, limit), nullptr, false);
-  if (!json.is_object()) fail("tokenizer", "{} is no JSON object; download it again", path.string());
-  return json;
-}
-
 }  // namespace
 
 io::Metadata tokenizer_metadata(const Json& tokenizer, const Json& tokenizer_config) {
@@ -251,8 +246,8 @@ io::Metadata tokenizer_metadata(const Json& tokenizer, const Json& tokenizer_con
 io::Metadata tokenizer_metadata(const fs::path& folder) {
   const fs::path file = folder / "tokenizer.json", config = folder / "tokenizer_config.json",
                  chat = folder / "chat_template.jinja";
-  const Json settings = fs::exists(config) ? parsed(config, size_t{1} << 26) : Json::object();
-  io::Metadata metadata = tokenizer_metadata(parsed(file, size_t{1} << 28), settings);
+  const Json settings = fs::exists(config) ? read_json(config, size_t{1} << 26, "tokenizer") : Json::object();
+  io::Metadata metadata = tokenizer_metadata(read_json(file, size_t{1} << 28, "tokenizer"), settings);
   metadata.name = file.string();
   if (fs::exists(chat)) metadata.values["tokenizer.chat_template"] = read_text(chat, size_t{1} << 20);
   return metadata;
