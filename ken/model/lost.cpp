@@ -69,7 +69,7 @@ double attn_scale(const Config& c) { return c.attn_scale > 0 ? c.attn_scale : 1 
 
 void refuse_losses(const Model& model, const io::Metadata& metadata) {
   const Config &a = model.config, b = read_again(model, metadata);
-  const auto again = frame(b);
+  const auto again = outline(b);
   const std::pair<bool, const char*> rules[] = {
       {a.n_layers == b.n_layers && a.d_model == b.d_model && a.n_heads == b.n_heads && a.n_kv_heads == b.n_kv_heads &&
            a.d_head == b.d_head && a.d_ff == b.d_ff && a.rope_width == b.rope_width,
