@@ -1,6 +1,7 @@
 // ken inspect: what a model file holds, without loading its weights.
 #include <fmt/ranges.h>
 
+#include "ken/base/read_json.h"
 #include "ken/cli/command.h"
 #include "ken/study/embedded.h"
 
@@ -34,8 +35,7 @@ void run(const std::string& name, bool json) {
                       : file ? io::open_tensors(path)
                              : io::open_tensors(study::embedded_model(), "almanac.gguf");
   Json metadata = Json::object(), tensors = Json::array();
-  if (folder) metadata = Json::parse(read_text(path / "config.json", size_t{1} << 24), nullptr, false);
-  if (!metadata.is_object()) fail("inspect", "{} is no JSON object", (path / "config.json").string());
+  if (folder) metadata = read_json(path / "config.json", size_t{1} << 20, "inspect");
   for (const auto& [key, value] : opened->metadata.values) metadata[key] = value_json(value);
   int64_t parameters = 0;
   for (const auto& t : opened->tensors) {

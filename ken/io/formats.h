@@ -16,6 +16,7 @@ void read_gguf(std::span<const std::byte> bytes, TensorFile& file);
 void read_safetensors(std::span<const std::byte> bytes, TensorFile& file);
 
 inline constexpr size_t longest_tensor_name = 1024;
+inline constexpr size_t most_metadata_keys = 1 << 14;  // real files have some hundred
 
 // One type that is read and written: `block` elements take `bytes` bytes.
 struct TypeSize {

@@ -199,6 +199,7 @@ MetaValue read_value(Reader& in) {
 
 void read_metadata(Reader& in, uint64_t count, Metadata& metadata) {
   in.item = "the metadata";
+  if (count > most_metadata_keys) in.refuse("the metadata has {} keys, the limit is {}", count, most_metadata_keys);
   in.need(count, 8 + 4 + 1);  // a key's length, a type, a byte
   for (uint64_t i = 0; i < count; ++i) {
     in.item = fmt::format("metadata key {} of {}", i + 1, count);

@@ -96,6 +96,7 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   }
   bool string(std::string& value) override {
     if (depth_ == 2 && in_metadata_ && !in_array_) {
+      if (metadata_.values.size() == most_metadata_keys) refuse("more than {} metadata keys", most_metadata_keys);
       metadata_.values.emplace(key_, value);
     } else if (depth_ == 2 && key_ == "dtype" && !in_array_) {
       entries.back().dtype = value;

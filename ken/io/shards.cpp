@@ -2,7 +2,7 @@
 #include <set>
 
 #include "ken/base/error.h"
-#include "ken/base/json.h"
+#include "ken/base/read_json.h"
 #include "ken/io/tensors.h"
 
 namespace ken::io {
@@ -10,13 +10,13 @@ namespace {
 
 // The shards that the index names, each a plain file name: an index must not lead out of its folder.
 std::set<std::string> shard_names(const fs::path& index) {
-  const Json json = Json::parse(read_text(index, size_t{1} << 26), nullptr, false);
-  if (!json.is_object() || !json.value("weight_map", Json()).is_object())
+  const Json json = read_json(index, size_t{1} << 25, "model");
+  if (!json.contains("weight_map") || !json["weight_map"].is_object())
     fail("model", "{} has no object 'weight_map'; download it again", index.string());
   std::set<std::string> names;
   for (const auto& [tensor, shard] : json["weight_map"].items()) {
     const std::string name = shard.is_string() ? shard.get<std::string>() : "";
-    if (name.empty() || name != fs::path(name).filename().string() || name == "..")
+    if (name.empty() || name != fs::path(name).filename().string() || name == "." || name == "..")
       fail("model", "{} places {} in '{}', which is no file name", index.string(), tensor, name);
     names.insert(name);
   }

@@ -34,6 +34,10 @@ struct Arch {
   const std::string& gguf_name() const { return gguf.empty() ? card.id : gguf; }
 };
 
+// frame() without memory for gains and biases, however large the config claims that they are: for loading, which puts
+// the file's in their place.
+std::shared_ptr<Model> outline(const Config& config);
+
 const Arch& arch_of_gguf(const std::string& architecture);
 const Arch& arch_of_hf(const Json& config);  // by model_type
 

@@ -18,8 +18,9 @@ Tensor frequencies(const Config& c, double base, double scale, const std::vector
 }
 
 void set_shape(nn::Matrix& w, int64_t out, int64_t in) { w.out = out, w.in = in; }
-Tensor ones(int64_t n) { return at::ones({n}, at::kFloat); }
-Tensor zeros(int64_t n) { return at::zeros({n}, at::kFloat); }
+// One number seen n times.
+Tensor ones(int64_t n) { return at::ones({1}, at::kFloat).expand({n}); }
+Tensor zeros(int64_t n) { return at::zeros({1}, at::kFloat).expand({n}); }
 
 void frame_block(const Config& c, Block& b) {
   const int64_t d = c.d_model, q = c.n_heads * c.d_head, kv = c.n_kv_heads * c.d_head;
@@ -98,10 +99,19 @@ void check(const Config& c) {
   if (c.n_experts != 0) {
     positive(c.n_experts, "the number of experts", 1024);
     positive(c.n_experts_used, "the number of experts used", c.n_experts);
+    positive(c.n_experts * c.n_layers, "the number of experts in all layers", 1 << 14);
   }
 }
 
 std::shared_ptr<Model> frame(const Config& c) {
+  auto m = outline(c);
+  for (auto& [name, w] : m->matrices())
+    if (w->bias.defined()) w->bias = w->bias.contiguous();
+  for (auto& [name, g] : m->gains()) *g = g->contiguous();
+  return m;
+}
+
+std::shared_ptr<Model> outline(const Config& c) {
   check(c);
   auto m = std::make_shared<Model>();
   m->config = c;

@@ -67,7 +67,7 @@ double yarn_magnitude(double factor, double weight = 1) {
 }
 
 std::vector<float> factors_of(const io::TensorInfo& info, const Config& c) {
-  if (info.dtype != io::DType::f32 || info.elements() != c.rope_width / 2)
+  if (info.dtype != io::DType::f32 || info.shape != std::vector<int64_t>{c.rope_width / 2})
     fail("model", "{} must be F32 with {} values", info.name, c.rope_width / 2);
   std::vector<float> factors(size_t(info.elements()));
   std::memcpy(factors.data(), info.bytes.data(), info.bytes.size());
@@ -90,8 +90,8 @@ void read_gguf_scaling(const io::TensorFile& file, const std::string& prefix, Co
   const std::string key = prefix + "rope.scaling.", type = m.text(key + "type", "linear");
   c.rope_original = m.integer(key + "original_context_length", 0);
   if (const auto* factors = file.find("rope_freqs.weight")) c.rope_factors = factors_of(*factors, c);
-  if (const auto* factors = file.find("rope_factors_short.weight")) {
-    c.rope_factors = factors_of(*factors, c);
+  if (file.find("rope_factors_short.weight") || file.find("rope_factors_long.weight")) {
+    c.rope_factors = factors_of(file.at("rope_factors_short.weight"), c);
     c.rope_long_factors = factors_of(file.at("rope_factors_long.weight"), c);
     c.rope_magnitude = m.number(key + "attn_factor", 1);
     return;
@@ -217,7 +217,8 @@ void read_layer_types(const Json& json, Config& c) {
   for (const Json& type : types) {
     const bool local = type == "sliding_attention";
     if (!local && type != "full_attention")
-      fail("model", "config.json: layer type {}; supported: full_attention, sliding_attention", type.dump());
+      fail("model", "config.json: layer type {}; supported: full_attention, sliding_attention",
+           type.dump().substr(0, 80));
     if (local && window <= 0) fail("model", "config.json: layer_types has sliding_attention, but no sliding_window");
     c.windows.push_back(local ? window : 0);
   }

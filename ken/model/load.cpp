@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "ken/base/error.h"
+#include "ken/base/read_json.h"
 #include "ken/model/arch.h"
 #include "ken/text/tokenizer_files.h"
 
@@ -92,18 +94,23 @@ Tensor read_vector(const io::TensorFile& file, const Source& source, int64_t n) 
 
 using Locate = std::function<Source(const std::string&)>;
 
-std::shared_ptr<Model> assemble(const Config& config, std::shared_ptr<const io::TensorFile> file,
-                                const Locate& locate) {
-  auto m = frame(config);
+// `read` collects the names of the file's tensors that were used.
+std::shared_ptr<Model> assemble(const Config& config, std::shared_ptr<const io::TensorFile> file, const Locate& locate,
+                                std::set<std::string>& read) {
+  auto m = outline(config);
   for (auto& [name, w] : m->matrices()) {
     Source source = locate(name);
     read_matrix(*w, *file, source, name);
+    read.insert(source.name);
     if (!w->bias.defined()) continue;
     source.name = source.name.substr(0, source.name.rfind('.')) + ".bias";
     w->bias = read_vector(*file, source, w->out);
+    read.insert(source.name);
   }
   for (auto& [name, g] : m->gains()) {
-    *g = read_vector(*file, locate(name), g->numel());
+    const Source source = locate(name);
+    *g = read_vector(*file, source, g->numel());
+    read.insert(source.name);
     if (config.norm_plus_one) *g += 1;
   }
   m->file = std::move(file);
@@ -115,6 +122,14 @@ Source located(const Config& config, const std::string& name, Source source,
   if (change) change(config, name, source);
   if (source.name.empty()) fail("model", "a {} file has no place for {}", config.arch, name);
   return source;
+}
+
+// A block's tensor that nobody reads (a bias, attention sinks, a shared expert) would change the result if it were.
+void refuse_unread(const io::TensorFile& file, const std::set<std::string>& read, const Config& config) {
+  for (const io::TensorInfo& info : file.tensors)
+    if (info.name.starts_with("blk.") && !read.count(info.name) && !info.name.ends_with(".attn_rot_embd.weight"))
+      fail("model", "{}: a {} model has no place for tensor {}; the file is of a variant that is not supported",
+           file.name, config.arch, info.name);
 }
 
 // As stored: a multimodal folder's text model has a prefix more, files that were saved from the inner model lack its
@@ -151,22 +166,24 @@ std::string sha256_folder(const fs::path& folder) {
 
 // config.json and safetensors, in one file or in shards.
 std::shared_ptr<Model> load_folder(const fs::path& folder) {
-  const std::string text = read_text(folder / "config.json", size_t{1} << 24);
-  const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) fail("model", "{} is no JSON object; download it again", (folder / "config.json").string());
+  const Json json = read_json(folder / "config.json", size_t{1} << 20, "model");
   const Arch& arch = arch_of_hf(json);
   auto file = io::open_shards(folder);
   Config config = hf_config(json, arch);
   config.name = fs::absolute(folder).lexically_normal().filename().string();
   // An output matrix that nobody stored is the embedding, whatever the config's default says.
   const io::TensorFile& stored = *file;
+  std::set<std::string> read;
   const auto holds = [&](const char* name) { return stored.find(stored_name(stored, name)) != nullptr; };
   if (!config.tied && !holds("lm_head.weight") && !holds("embed_out.weight")) config.tied = true;
-  auto m = assemble(config, std::move(file), [&](const std::string& name) {
-    Source source = located(config, name, usual_hf_source(name), arch.hf_source);
-    source.name = stored_name(stored, source.name);
-    return source;
-  });
+  auto m = assemble(
+      config, std::move(file),
+      [&](const std::string& name) {
+        Source source = located(config, name, usual_hf_source(name), arch.hf_source);
+        source.name = stored_name(stored, source.name);
+        return source;
+      },
+      read);
   if (text::has_tokenizer(folder)) {
     m->metadata = text::tokenizer_metadata(folder);
     m->tokenizer = text::tokenizer_from_gguf(m->metadata);
@@ -232,10 +249,15 @@ std::shared_ptr<Model> load(std::shared_ptr<const io::TensorFile> file, std::fun
   Config config = gguf_config(*file);
   config.name = file->metadata.text("general.name", fs::path(file->name).stem().string());
   const io::TensorFile& stored = *file;
+  std::set<std::string> read;
   const io::Metadata& metadata = file->metadata;
-  auto m = assemble(config, file, [&](const std::string& name) {
-    return stored_expert(stored, located(config, name, usual_gguf_source(name), arch.gguf_source));
-  });
+  auto m = assemble(
+      config, file,
+      [&](const std::string& name) {
+        return stored_expert(stored, located(config, name, usual_gguf_source(name), arch.gguf_source));
+      },
+      read);
+  refuse_unread(stored, read, config);
   m->metadata = metadata;
   if (metadata.has("tokenizer.ggml.model")) m->tokenizer = text::tokenizer_from_gguf(metadata);
   check_tokenizer(*m);

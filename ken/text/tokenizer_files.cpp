@@ -2,9 +2,8 @@
 // added_tokens.json, chat_template.jinja.
 #include "ken/text/tokenizer_files.h"
 
-#include "ken/base/error.h"
+#include "ken/base/read_json.h"
 #include "ken/text/hf_tokenizer.h"
-#include "ken/text/json_fields.h"
 #include "ken/text/sentencepiece_model.h"
 #include "ken/text/tokenizer.h"
 
@@ -13,14 +12,7 @@ namespace {
 
 constexpr size_t most_bytes = size_t{1} << 28;
 
-Json parsed(const fs::path& path, size_t limit) {
-  const Json json = parse_json(read_text(path, limit));
-  if (!json.is_object())
-    fail("tokenizer", "{} is no JSON object (or nested too deeply); download it again", path.string());
-  return json;
-}
-
-Json optional(const fs::path& path) { return fs::exists(path) ? parsed(path, size_t{1} << 26) : Json::object(); }
+Json optional(const fs::path& path) { return fs::exists(path) ? read_json(path, size_t{1} << 26, "tokenizer") : Json::object(); }
 
 }  // namespace
 
@@ -42,7 +34,7 @@ io::Metadata tokenizer_metadata(const fs::path& path) {
     metadata = sentencepiece_metadata(read_text(file, most_bytes));
     if (folder) add_folder_tokens(metadata, settings, optional(path / "added_tokens.json"));
   } else {
-    metadata = tokenizer_metadata(parsed(file, most_bytes), settings);
+    metadata = tokenizer_metadata(read_json(file, most_bytes, "tokenizer"), settings);
   }
   metadata.name = file.string();
   if (const fs::path chat = path / "chat_template.jinja"; folder && fs::exists(chat))
