@@ -19,6 +19,23 @@ inline std::shared_ptr<model::Model> tiny_model(uint64_t seed = 1) {
                              "tiny");
 }
 
+// The same with a chat template over the control tokens that it has: <pad> ends a turn.
+inline const char* tiny_template =
+    "{% for m in messages %}{{ '<bos>' + m.role + ' : ' + m.content + '<pad>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<bos>assistant :' }}{% endif %}";
+inline std::shared_ptr<model::Model> tiny_chat_model(uint64_t seed = 1) {
+  auto model = tiny_model(seed);
+  std::erase_if(model->metadata.values, [](const auto& entry) { return entry.first.starts_with("ken.prompt."); });
+  model->metadata.values["tokenizer.chat_template"] = std::string(tiny_template);
+  return model;
+}
+// The same as a base model: neither a form of its own nor a template.
+inline std::shared_ptr<model::Model> tiny_base_model(uint64_t seed = 1) {
+  auto model = tiny_chat_model(seed);
+  model->metadata.values.erase("tokenizer.chat_template");
+  return model;
+}
+
 inline data::FactSet tiny_facts() { return world::World(tiny_world()).facts(); }
 
 }  // namespace ken::test

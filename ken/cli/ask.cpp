@@ -1,40 +1,87 @@
 // ken ask: one question, with or without a passage; the answer with its probability and, beside a passage, its source.
+#include <iostream>
+
 #include "ken/cli/command.h"
+#include "ken/cli/prompt_flags.h"
 #include "ken/evidence/asking.h"
-#include "ken/evidence/evidence.h"
+#include "ken/evidence/source.h"
 
 namespace ken::cli {
 namespace {
 
 struct Flags {
   Common common;
-  std::string model, question, context_file, context_text, instruction;
+  PromptFlags prompt;
+  std::vector<std::string> words;  // [MODEL] QUESTION
+  std::string model, facts, context_file, context_text, instruction;
   std::vector<std::string> controls, confidence;
   uint64_t seed = 0;
   int64_t max_tokens = 32;
 };
 
-// "context", "memory", "both" or "neither": which of the passage and the closed-book answer the answer agrees with.
-std::string source_of(const std::string& answer, const std::string& alone, const std::string& context) {
-  const bool memory = data::same_answer(answer, {alone}),
-             passage = !answer.empty() && data::contains_answer(context, {answer});
-  return memory && passage ? "both" : passage ? "context" : memory ? "memory" : "neither";
+constexpr size_t longest_passage = size_t{1} << 24;  // bytes
+
+std::string read_passage(const Flags& flags) {
+  if (flags.context_file != "-")
+    return flags.context_file.empty() ? flags.context_text : read_text(flags.context_file, longest_passage);
+  std::string text(longest_passage + 1, '\0');
+  std::cin.read(text.data(), std::streamsize(text.size()));
+  text.resize(size_t(std::cin.gcount()));
+  if (text.size() > longest_passage) fail("ask", "the passage on stdin is longer than {} bytes", longest_passage);
+  return text;
+}
+
+struct Question {
+  std::string model, text, passage;
+};
+
+Question read_question(const Flags& flags) {
+  if (flags.words.size() == 2 && !flags.model.empty())
+    fail_usage("ask", "the model is named twice: {} and --model {}", flags.words[0], flags.model);
+  Question question{flags.words.size() == 2 ? flags.words[0] : flags.model, flags.words.back(), read_passage(flags)};
+  if (question.text.empty()) fail_usage("ask", "the question is empty");
+  const bool given = !flags.context_file.empty() || !flags.context_text.empty();
+  if (given && question.passage.find_first_not_of(" \t\r\n") == std::string::npos)
+    fail_usage("ask", "the passage is empty; leave --context out to ask without one");
+  return question;
+}
+
+generate::Request request_from(const Flags& flags, const data::PromptStyle& style, const Question& question) {
+  const std::string alone = data::ask(style, question.text);
+  generate::Prompt prompt{alone, ""};
+  if (!question.passage.empty())
+    prompt = {data::ask_with_context(style, question.passage, flags.instruction, question.text), alone};
+  generate::Request request = evidence::request_of(style, std::move(prompt));
+  request.max_tokens = flags.max_tokens;
+  for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
+  return request;
+}
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+void add_source(Json& result, const evidence::Source& source) {
+  result["source"] = source.name;
+  result["closed_book_answer"] = source.without.text;
+  result["probabilities"] = {
+      {"answer", {{"with_context", number(source.p_with)}, {"without", number(source.p_without)}}},
+      {"closed_book_answer",
+       {{"with_context", number(source.memory_with)}, {"without", number(source.memory_without)}}}};
 }
 
 Json answer(const Flags& flags) {
-  if (flags.question.empty()) fail_usage("ask", "the question is empty");
-  const auto model = open_model(flags.model);
-  const auto style = data::prompt_style(model->metadata);
-  const std::string context = flags.context_file.empty() ? flags.context_text : read_text(flags.context_file, 1 << 24);
-  generate::Request request;
-  const std::string alone = data::ask(style, flags.question);
-  request.prompt =
-      context.empty()
-          ? generate::Prompt{alone, ""}
-          : generate::Prompt{data::ask_with_context(style, context, flags.instruction, flags.question), alone};
-  request.stop = style.stop;
-  request.max_tokens = flags.max_tokens;
-  for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
+  const Question question = read_question(flags);
+  const auto model = open_model(question.model);
+  std::optional<data::FactSet> facts;
+  if (!flags.facts.empty()) facts = data::read_facts(flags.facts);
+  const auto style = style_from(flags.prompt, *model, facts ? &*facts : nullptr, flags.seed);
+  std::vector<generate::Request> requests{request_from(flags, style, question)};
+  // The same question without the passage, in the same passes.
+  if (!question.passage.empty()) {
+    requests.push_back(requests[0]);
+    requests[1].prompt.text = requests[0].prompt.without_context;
+    requests[1].prompt.without_context.clear();
+    requests[1].controls.clear();
+  }
   evidence::Needs needs{.greedy = true};
   std::vector<evidence::EstimatorSpec> scores;
   for (const auto& name : flags.confidence) {
@@ -42,20 +89,16 @@ Json answer(const Flags& flags) {
     needs = needs | scores.back().entry->needs(scores.back().params);
   }
   const auto compute = nn::compute_from(flags.common.compute);
-  const auto found = evidence::gather(*model, {request}, needs, {compute, flags.seed, 0})[0];
-  Json result{
-      {"question", flags.question}, {"answer", found.greedy.text}, {"probability", std::exp(found.greedy.logprob())}};
-  if (!context.empty()) {
-    generate::Request closed = request;
-    closed.prompt = {alone, ""};
-    closed.controls.clear();
-    const auto memory = evidence::greedy_answers(*model, {closed}, compute)[0];
-    result["source"] = source_of(found.greedy.text, memory.text, context);
-    result["closed_book_answer"] = memory.text;
-  }
+  const auto found = evidence::gather(*model, requests, needs, {compute, flags.seed, 0});
+  const generate::Generated& given = found[0].greedy;
+  Json result{{"question", question.text}, {"answer", given.text}, {"probability", std::exp(given.logprob())}};
+  if (!question.passage.empty())
+    add_source(result, evidence::trace(*model, requests[0], given, found[1].greedy, question.passage, compute));
   for (size_t i = 0; i < scores.size(); ++i)
-    result["confidence"][flags.confidence[i]] = {{"score", scores[i].score(found)},
+    result["confidence"][flags.confidence[i]] = {{"score", scores[i].score(found[0])},
                                                  {"direction", scores[i].entry->card.direction}};
+  result["prompt"] = {{"form", style.form()}, {"label", style.label()}};
+  result["finish"] = given.finish;
   result["compute"] = flags.common.compute;
   result["seed"] = flags.seed;
   return result;
@@ -79,20 +122,25 @@ void run(const Flags& flags) {
 
 void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("QUESTION", flags->question, "the question")->required();
+  app.add_option("QUESTION", flags->words, "the question; a model before it is the model that is asked")
+      ->required()
+      ->expected(1, 2)
+      ->type_name("[MODEL] TEXT");
   app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
-  auto* file = app.add_option("--context", flags->context_file, "a text file with the passage to read");
+  auto* file = app.add_option("--context", flags->context_file, "a text file with the passage to read; - is stdin");
   app.add_option("--context-text", flags->context_text, "the passage itself")->excludes(file);
   app.add_option("--instruction", flags->instruction,
                  "words between passage and question, such as 'use only the context'");
+  app.add_option("--facts", flags->facts, "where worked examples are drawn from (ken study --help)");
   app.add_option("--control", flags->controls,
                  "NAME[:key=value,...], any number of times (ken methods --family steer)");
   app.add_option("--confidence", flags->confidence,
                  "NAME[:key=value,...], any number of times (ken methods --family confidence)");
-  app.add_option("--seed", flags->seed, "of sampled evidence")->capture_default_str();
+  app.add_option("--seed", flags->seed, "of sampled evidence and of the examples")->capture_default_str();
   app.add_option("--max-tokens", flags->max_tokens, "longest answer")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
+  add_prompt_flags(app, flags->prompt);
   add_common(app, flags->common, "fast");
   app.callback([flags] { run(*flags); });
 }

@@ -2,15 +2,18 @@
 #include "ken/study/eval.h"
 
 #include "ken/cli/command.h"
+#include "ken/cli/prompt_flags.h"
 
 namespace ken::cli {
 namespace {
 
 struct Flags {
   Common common;
+  PromptFlags prompt;
   std::string task, model, file, out = "eval";
   std::vector<std::string> controls;
-  size_t limit = 0, fewshot = 0;
+  size_t limit = 0;
+  std::optional<size_t> fewshot;
   uint64_t seed = 0;
   CLI::Option* seeded = nullptr;
 };
@@ -18,8 +21,9 @@ struct Flags {
 std::string table(const std::string& task, const Json& results) {
   const Json& own = results.at("results").at(task);
   const Json& counts = results.at("n-samples").at(task);
-  std::string text = fmt::format("{}: {} of {} items, {} worked examples\n", task, counts.at("effective").dump(),
-                                 counts.at("original").dump(), results.at("n-shot").at(task).dump());
+  std::string text = fmt::format("{}: {} of {} items, {} worked examples, {}\n", task, counts.at("effective").dump(),
+                                 counts.at("original").dump(), results.at("n-shot").at(task).dump(),
+                                 results.at("config").at("prompt").at("label").get<std::string>());
   for (const Json& metric : results.at("configs").at(task).at("metric_list")) {
     const std::string name = metric.at("metric").get<std::string>();
     const Json& error = own.at(name + "_stderr,none");
@@ -40,6 +44,7 @@ void run(const Flags& flags) {
                              .compute = nn::compute_from(flags.common.compute),
                              .limit = flags.limit,
                              .fewshot = flags.fewshot,
+                             .prompt = choice_from(flags.prompt, 0),
                              .progress = printer()};
   if (flags.seeded->count() > 0) options.seed = flags.seed;
   for (const auto& control : flags.controls) options.controls.push_back(generate::control_from(control));
@@ -63,14 +68,17 @@ void add(CLI::App& app) {
                  "folder for results.json and samples_TASK.jsonl; an unfinished run goes on there")
       ->capture_default_str();
   app.add_option("--limit", flags->limit, "score the first N items only; 0 = all")->capture_default_str();
-  app.add_option("--fewshot", flags->fewshot, "show the first N items as worked examples, and do not score them")
-      ->capture_default_str()
+  app.add_option(
+         "--fewshot", flags->fewshot,
+         "show the first N items as worked examples, and do not score them; without it 5 where open questions are "
+         "put to a base model, else none")
       ->check(CLI::Range(0, 10000));
   flags->seeded = app.add_option("--seed", flags->seed,
                                  "shuffle the items before --fewshot and --limit take theirs; without it, the file's "
                                  "order");
   app.add_option("--control", flags->controls,
                  "NAME[:key=value,...] on generated answers, any number of times (ken methods --family steer)");
+  add_prompt_flags(app, flags->prompt, false);
   add_common(app, flags->common, "fast");
   app.callback([flags] { run(*flags); });
 }

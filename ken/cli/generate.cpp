@@ -1,13 +1,14 @@
 #include "ken/generate/generate.h"
 
 #include "ken/cli/command.h"
+#include "ken/cli/prompt_flags.h"
 
 namespace ken::cli {
 namespace {
 
 struct Flags {
   Common common;
-  std::string model, prompt, without;
+  std::string model, prompt, without, form = "plain", system;
   std::vector<std::string> controls, stop;
   generate::Sampling sampling;
   int64_t max_tokens = 64, samples = 1;
@@ -21,6 +22,17 @@ void run(const Flags& flags) {
                             .max_tokens = flags.max_tokens,
                             .samples = flags.samples,
                             .stop = flags.stop};
+  if (flags.form == "chat") {
+    const auto style =
+        data::chat_style(std::make_shared<const data::Chat>(model->metadata, model->tokenizer), flags.system);
+    const auto stops = style.chat->stops();
+    request.prompt = {data::ask(style, flags.prompt), flags.without.empty() ? "" : data::ask(style, flags.without),
+                      style.tokens()};
+    request.ends = style.chat->ends();
+    request.stop.insert(request.stop.end(), stops.begin(), stops.end());
+  } else if (!flags.system.empty()) {
+    fail_usage("generate", "a system message needs a chat; give --prompt chat");
+  }
   for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
   const bool stream = !flags.common.json && flags.samples == 1;
   if (stream) request.on_text = [](const std::string& piece) { print(piece); };
@@ -55,6 +67,11 @@ void add(CLI::App& app) {
   app.add_option("--control", flags->controls, "NAME[:key=value,...], any number of times");
   app.add_option("--without-context", flags->without,
                  "the same prompt without its passage, for controls that compare the two");
+  app.add_option("--prompt", flags->form,
+                 "plain: the text as it stands; chat: as a message, through the model's template")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"plain", "chat"}));
+  app.add_option("--system", flags->system, "the system message of a chat");
   add_common(app, flags->common, "fast");
   app.callback([flags] { run(*flags); });
 }

@@ -1,29 +1,41 @@
 #include "ken/study/study.h"
 
 #include "ken/cli/command.h"
+#include "ken/cli/prompt_flags.h"
 
 namespace ken::cli {
 namespace {
 
 struct Flags {
   Common common;
+  PromptFlags prompt;
   std::string model, facts, out = "study";
   uint64_t seed = 0;
   int64_t samples = 10;
+  size_t limit = 0;
 };
+
+std::string known_shapes() {
+  std::string text = "Records that --facts reads, one a line, as a JSON array, CSV or TSV:\n";
+  for (const auto& shape : data::fact_shapes()) text += fmt::format("  {}\n    {}\n", shape.name, shape.example);
+  return text;
+}
 
 void run(const Flags& flags) {
   apply(flags.common);
   const auto model = open_model(flags.model);
-  const data::FactSet facts = open_facts(*model, flags.facts);
+  data::FactSet facts = open_facts(*model, flags.facts);
+  const data::PromptStyle style = style_from(flags.prompt, *model, &facts, flags.seed);
+  if (flags.limit > 0) facts = data::draw_facts(std::move(facts), flags.limit, flags.seed);
   study::StudyOptions options{.out = flags.out,
                               .seed = flags.seed,
                               .compute = nn::compute_from(flags.common.compute),
                               .samples = flags.samples,
                               .progress = printer()};
-  say(fmt::format("studying {}: {} facts, {} passages; seed {}, compute {}, {} threads\n", model->config.name,
-                  facts.facts.size(), facts.contexts.size(), flags.seed, flags.common.compute, at::get_num_threads()));
-  const auto result = study::run_study(*model, facts, data::prompt_style(model->metadata), options);
+  say(fmt::format("studying {}: {} facts, {} passages, {}; seed {}, compute {}, {} threads\n", model->config.name,
+                  facts.facts.size(), facts.contexts.size(), style.label(), flags.seed, flags.common.compute,
+                  at::get_num_threads()));
+  const auto result = study::run_study(*model, facts, style, options);
   if (result.resumed) say(fmt::format("{} of {} rows were there already\n", result.resumed, result.questions));
   if (flags.common.json) return print(result.study.dump() + "\n");
   std::string text = fmt::format("{} rows; {}/report.html shows them\n", result.questions, flags.out);
@@ -39,8 +51,12 @@ void add(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("MODEL", flags->model,
                  "a GGUF file or Hugging Face folder; without it, the almanac's organism inside the program");
-  app.add_option("--facts", flags->facts,
-                 "questions with answers: JSONL, CSV or TSV (PopQA's as it is); without it, the model's own world");
+  app.add_option(
+      "--facts", flags->facts,
+      "questions with answers: JSONL, JSON, CSV or TSV, such as PopQA's, CounterFact's and NQ-Swap's as they "
+      "are (shapes below); without it, the model's own world");
+  app.add_option("--limit", flags->limit, "ask this many of the facts, drawn by --seed; 0 = all")
+      ->capture_default_str();
   app.add_option("-o,--out", flags->out,
                  "folder for study.json, rows.jsonl, run.json and report.html; an unfinished study goes on there")
       ->capture_default_str();
@@ -48,7 +64,9 @@ void add(CLI::App& app) {
   app.add_option("--samples", flags->samples, "answers sampled a question, for semantic entropy")
       ->capture_default_str()
       ->check(CLI::Range(2, 100));
+  add_prompt_flags(app, flags->prompt);
   add_common(app, flags->common, "fast");
+  app.footer(known_shapes() + "\n" + app.get_footer());
   app.callback([flags] { run(*flags); });
 }
 

@@ -1,4 +1,5 @@
-// Facts and context cases from records: our own form, PopQA's TSV and NQ-Swap's records, each as it is published.
+// Facts and context cases from records: our own form, PopQA's TSV, NQ-Swap's and CounterFact's records, each as it is
+// published.
 #include "ken/data/facts.h"
 
 #include <algorithm>
@@ -6,7 +7,14 @@
 #include <cmath>
 #include <map>
 
+#include <fmt/ranges.h>
+
+#include <numeric>
+#include <set>
+
 #include "ken/base/error.h"
+#include "ken/base/rng.h"
+#include "ken/data/counterfact.h"
 #include "ken/io/records.h"
 
 namespace ken::data {
@@ -20,6 +28,12 @@ class Fields {
  public:
   Fields(const Json& fields, std::string where) : left_(fields), where_(std::move(where)) {}
   const std::string& where() const { return where_; }
+  std::vector<std::string> names() const {
+    std::vector<std::string> result;
+    for (const auto& [name, value] : left_.items())
+      if (result.size() < 8) result.push_back(name.substr(0, 40));
+    return result;
+  }
   bool has(const char* name) const { return left_.contains(name) && !left_[name].is_null() && left_[name] != ""; }
 
   // Numbers are accepted as text: ids and years are written both ways.
@@ -65,7 +79,8 @@ class Fields {
     if (value == "true" || value == "false") return value == "true";
     fail(where_, "'{}' must be true or false, found {}", name, value.dump());
   }
-  // [{kind, question, answers?, prompt?}]: the same fact asked in other ways; without answers, the fact's own hold.
+  // [{kind, question | beginning, answers?, prompt?}]: the same fact asked in other ways; without answers, the fact's
+  // own hold.
   std::vector<Variant> variants(const std::vector<std::string>& answers) {
     const Json list = take("variants");
     if (list.is_null()) return {};
@@ -74,7 +89,9 @@ class Fields {
     for (const Json& item : list) {
       if (!item.is_object()) fail(where_, "'variants' must hold objects, found {}", item.type_name());
       Fields fields(item, where_ + " (variants)");
-      Variant variant{fields.text("kind"), fields.text("question"), fields.texts("answers"), fields.text("prompt")};
+      Variant variant{fields.text("kind"), fields.text("question"), fields.texts("answers"), fields.text("prompt"),
+                      fields.text("beginning")};
+      if (variant.question.empty()) variant.question = variant.beginning;
       if (variant.kind.empty() || variant.question.empty())
         fail(where_, "each of 'variants' needs 'kind' and 'question'");
       if (variant.answers.empty()) variant.answers = answers;
@@ -121,6 +138,13 @@ void check_choice(const Fields& fields, const char* name, const std::string& val
     fail(fields.where(), "{}", unknown_name(name, value, known));
 }
 
+[[noreturn]] void refuse_shape(const std::string& where, const std::vector<std::string>& found) {
+  std::string known;
+  for (const auto& shape : fact_shapes()) known += fmt::format("\n  {}: {}", shape.name, shape.example);
+  fail(where, "no question; found the fields {}, and a record of facts is one of these:{}",
+       found.empty() ? "none" : fmt::format("{}", fmt::join(found, ", ")), known);
+}
+
 class Reader {
  public:
   explicit Reader(const fs::path& path) : name_(path.string()) {
@@ -133,9 +157,12 @@ class Reader {
   std::string where(size_t line) const { return name_ + ":" + std::to_string(line); }
   void add_fact(Fields fields, size_t line);
   void add_swap(Fields fields, size_t line);
+  void add_counterfact(const Json& record, size_t line);
+  void add_case(const Fact& fact, const char* kind, const std::string& context,
+                const std::vector<std::string>& context_answers, size_t line);
   void add_context(Fields fields, size_t line);
   void add_claim(Fields fields, size_t line);
-  Fact begin_fact(Fields& fields, size_t line) const;
+  Fact begin_fact(Fields& fields, size_t line);
   void finish_fact(Fact fact, Fields& fields, size_t line);
   void claim_id(const std::string& id, size_t line);
   const Fact& named_fact(const std::string& id, const std::string& where) const;
@@ -156,6 +183,8 @@ FactSet Reader::read(const std::vector<io::Record>& records) {
       contexts.push_back(&record);
     else if (fields.has("claim") && fields.has("truth"))
       claims.push_back(&record);
+    else if (is_counterfact(record.fields))
+      add_counterfact(record.fields, record.line);
     else if (fields.has("org_answer") || fields.has("sub_answer"))
       add_swap(std::move(fields), record.line);
     else
@@ -173,15 +202,20 @@ void Reader::claim_id(const std::string& id, size_t line) {
   if (!fresh) fail(where(line), "id '{}' was already used in line {}; ids must differ", id, at->second);
 }
 
-Fact Reader::begin_fact(Fields& fields, size_t line) const {
+Fact Reader::begin_fact(Fields& fields, size_t line) {
   Fact fact;
+  const auto found = fields.names();
   fact.question = fields.text("question");
-  if (fact.question.empty()) fail(where(line), "no question; every record needs 'question'");
+  fact.beginning = fields.text("beginning");
+  if (fact.question.empty()) fact.question = fact.beginning;
+  if (fact.question.empty()) refuse_shape(where(line), found);
   fact.id = fields.text("id");
   if (fact.id.empty()) fact.id = "line" + std::to_string(line);
   fact.subject = fields.first_text({"subject", "subj"});
   fact.relation = fields.first_text({"relation", "prop"});
-  fact.exposure = fields.integer(fields.has("exposure") ? "exposure" : "s_pop", -1);
+  const bool counted = fields.has("exposure");
+  set_.popularity = set_.popularity || (!counted && fields.has("s_pop"));
+  fact.exposure = fields.integer(counted ? "exposure" : "s_pop", -1);
   fact.group = fields.text("group");
   fact.statement = fields.text("statement");
   return fact;
@@ -201,10 +235,23 @@ void Reader::finish_fact(Fact fact, Fields& fields, size_t line) {
   set_.facts.push_back(std::move(fact));
 }
 
+void Reader::add_case(const Fact& fact, const char* kind, const std::string& context,
+                      const std::vector<std::string>& context_answers, size_t line) {
+  const std::string id = fact.id + "." + kind;
+  claim_id(id, line);
+  set_.contexts.push_back({id, fact.id, kind, context, "", "none", fact.question, context_answers, fact.answers,
+                           fact.subject, fact.exposure, fact.group, Json::object(), fact.beginning});
+}
+
 void Reader::add_fact(Fields fields, size_t line) {
   Fact fact = begin_fact(fields, line);
   for (const char* name : {"answer", "answers", "possible_answers"}) append_new(fact.answers, fields.texts(name));
+  const std::string context = fields.text("context");
   finish_fact(std::move(fact), fields, line);
+  if (context.empty()) return;
+  const Fact added = set_.facts.back();
+  const bool agrees = contains_answer(context, added.answers);
+  add_case(added, agrees ? "agree" : "irrelevant", context, agrees ? added.answers : std::vector<std::string>(), line);
 }
 
 // {question, org_context, org_answer, sub_context, sub_answer}: the fact, its true passage and its counterfactual one.
@@ -218,15 +265,28 @@ void Reader::add_swap(Fields fields, size_t line) {
          substituted.empty() ? "'sub_context'" : "'sub_answer'");
   }
   finish_fact(std::move(fact), fields, line);
-  const Fact& added = set_.facts.back();
-  const auto add = [&](const char* kind, const std::string& context, const std::vector<std::string>& answers) {
-    const std::string id = added.id + "." + kind;
-    claim_id(id, line);
-    set_.contexts.push_back({id, added.id, kind, context, "", "none", added.question, answers, added.answers,
-                             added.subject, added.exposure, added.group, Json::object()});
-  };
-  if (!original.empty()) add("agree", original, added.answers);
-  add("conflict", substituted, other);
+  const Fact added = set_.facts.back();
+  if (!original.empty()) add_case(added, "agree", original, added.answers, line);
+  add_case(added, "conflict", substituted, other, line);
+}
+
+// The counterfactual sentence is a passage that contradicts the fact, the true one a passage that agrees.
+void Reader::add_counterfact(const Json& record, size_t line) {
+  const CounterFact read = read_counterfact(record, where(line), line);
+  Fact fact;
+  fact.id = read.id;
+  fact.subject = fact.group = read.subject;
+  fact.relation = read.relation;
+  fact.question = fact.beginning = read.beginning;
+  fact.answers = {read.target_true};
+  fact.statement = read.beginning + " " + read.target_true + ".";
+  for (const auto& other : read.paraphrases) fact.variants.push_back({"paraphrase", other, fact.answers, "", other});
+  fact.extra = {{"target_new", read.target_new}, {"neighborhood_prompts", read.neighborhood}};
+  claim_id(fact.id, line);
+  facts_.emplace(fact.id, set_.facts.size());
+  set_.facts.push_back(fact);
+  add_case(fact, "agree", fact.statement, fact.answers, line);
+  add_case(fact, "conflict", read.beginning + " " + read.target_new + ".", {read.target_new}, line);
 }
 
 const Fact& Reader::named_fact(const std::string& id, const std::string& where) const {
@@ -250,7 +310,10 @@ void Reader::add_context(Fields fields, size_t line) {
   item.context = fields.text("context");
   item.instruction = fields.text("instruction");
   item.intent = fields.has("intent") ? fields.text("intent") : "none";
-  item.question = fields.has("question") ? fields.text("question") : fact.question;
+  item.beginning = fields.has("beginning") || fields.has("question") ? fields.text("beginning") : fact.beginning;
+  item.question = fields.has("question")   ? fields.text("question")
+                  : item.beginning.empty() ? fact.question
+                                           : item.beginning;
   item.context_answers = fields.texts("context_answers");
   item.answers = fields.has("answers") ? fields.texts("answers") : fact.answers;
   item.context_subject = fields.has("context_subject") ? fields.text("context_subject") : fact.subject;
@@ -284,38 +347,80 @@ void Reader::add_claim(Fields fields, size_t line) {
 
 }  // namespace
 
+const std::vector<FactShape>& fact_shapes() {
+  static const std::vector<FactShape> shapes = {
+      {"questions",
+       R"({"question": "Where was Ada Lovelace born?", "answers": ["London"], "subject": "Ada Lovelace"})"},
+      {"with a passage",
+       R"({"question": "Where was Ada born?", "answer": "London", "context": "Ada, born in London, ..."})"},
+      {"PopQA's TSV", "columns question, possible_answers, subj, prop, s_pop, ..., as published"},
+      {"CounterFact's JSON",
+       R"([{"case_id": 0, "requested_rewrite": {"prompt": "{} was born in", "subject": "Ada Lovelace", )"
+       R"("target_true": {"str": "London"}, "target_new": {"str": "Rome"}}, "paraphrase_prompts": [...]}])"},
+      {"NQ-Swap",
+       R"({"question": "...", "org_context": "...", "org_answer": ["London"], "sub_context": "...", "sub_answer": ["Rome"]})"},
+      {"a passage of its own", R"({"fact": "ID", "kind": "conflict", "context": "...", "context_answers": ["Rome"]})"},
+      {"a claim", R"({"claim": "Ada Lovelace was born in Rome.", "truth": false})"}};
+  return shapes;
+}
+
+FactSet draw_facts(FactSet set, size_t limit, uint64_t seed) {
+  if (set.facts.size() <= limit) return set;
+  std::vector<size_t> order(set.facts.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  Rng(seed).shuffle(order);
+  order.resize(limit);
+  std::sort(order.begin(), order.end());
+  std::vector<Fact> kept;
+  std::set<std::string> ids;
+  for (const size_t i : order) {
+    kept.push_back(std::move(set.facts[i]));
+    ids.insert(kept.back().id);
+  }
+  set.facts = std::move(kept);
+  std::erase_if(set.contexts, [&](const ContextCase& item) { return !ids.count(item.fact); });
+  std::erase_if(set.claims, [&](const Claim& item) { return !item.fact.empty() && !ids.count(item.fact); });
+  return set;
+}
+
 FactSet read_facts(const fs::path& path) { return Reader(path).read(io::read_records(path)); }
 
 Json to_json(const Fact& fact) {
   Json variants = Json::array();
   for (const auto& v : fact.variants)
     variants.push_back({{"kind", v.kind}, {"question", v.question}, {"answers", v.answers}, {"prompt", v.prompt}});
-  return {{"id", fact.id},
-          {"subject", fact.subject},
-          {"relation", fact.relation},
-          {"question", fact.question},
-          {"answers", fact.answers},
-          {"exposure", fact.exposure},
-          {"group", fact.group},
-          {"statement", fact.statement},
-          {"variants", variants},
-          {"extra", fact.extra}};
+  for (size_t i = 0; i < variants.size(); ++i)
+    if (!fact.variants[i].beginning.empty()) variants[i]["beginning"] = fact.variants[i].beginning;
+  Json json{{"id", fact.id},
+            {"subject", fact.subject},
+            {"relation", fact.relation},
+            {"question", fact.question},
+            {"answers", fact.answers},
+            {"exposure", fact.exposure},
+            {"group", fact.group},
+            {"statement", fact.statement},
+            {"variants", variants},
+            {"extra", fact.extra}};
+  if (!fact.beginning.empty()) json["beginning"] = fact.beginning;
+  return json;
 }
 
 Json to_json(const ContextCase& item) {
-  return {{"id", item.id},
-          {"fact", item.fact},
-          {"kind", item.kind},
-          {"context", item.context},
-          {"instruction", item.instruction},
-          {"intent", item.intent},
-          {"question", item.question},
-          {"context_answers", item.context_answers},
-          {"answers", item.answers},
-          {"context_subject", item.context_subject},
-          {"exposure", item.exposure},
-          {"group", item.group},
-          {"extra", item.extra}};
+  Json json{{"id", item.id},
+            {"fact", item.fact},
+            {"kind", item.kind},
+            {"context", item.context},
+            {"instruction", item.instruction},
+            {"intent", item.intent},
+            {"question", item.question},
+            {"context_answers", item.context_answers},
+            {"answers", item.answers},
+            {"context_subject", item.context_subject},
+            {"exposure", item.exposure},
+            {"group", item.group},
+            {"extra", item.extra}};
+  if (!item.beginning.empty()) json["beginning"] = item.beginning;
+  return json;
 }
 
 Json to_json(const Claim& claim) {

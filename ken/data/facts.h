@@ -15,7 +15,8 @@ struct Variant {
   std::string kind;  // "paraphrase", "second language", "reversed": any word; variants of a kind are counted together
   std::string question;
   std::vector<std::string> answers;
-  std::string prompt = {};  // the whole prompt, where it is not asked as other questions are
+  std::string prompt = {};     // the whole prompt, where it is not asked as other questions are
+  std::string beginning = {};  // as of a Fact
 };
 
 struct Fact {
@@ -29,6 +30,7 @@ struct Fact {
   std::string statement;             // the fact as a sentence; may be empty
   std::vector<Variant> variants;
   Json extra = Json::object();  // whatever else the record holds
+  std::string beginning = {};   // of a sentence that the answer completes, where no question is asked
 };
 
 // What a passage does to the question of a fact.
@@ -46,6 +48,7 @@ struct ContextCase {
   int64_t exposure = -1;
   std::string group;
   Json extra = Json::object();  // e.g. {"distractors": 2, "held_out": true}
+  std::string beginning = {};   // as of a Fact
 };
 
 // A sentence that is true or false.
@@ -64,20 +67,33 @@ struct FactSet {
   std::vector<Fact> facts;
   std::vector<ContextCase> contexts;
   std::vector<Claim> claims;
+  bool popularity = false;  // exposure is how often a subject is looked up (s_pop), no count of training documents
 };
 
-// A records file: {question, answer | answers | possible_answers (a JSON list in text), subject?, relation? | prop?,
-// id?, exposure? | s_pop?, group?, statement?} per line, or PopQA's TSV as it is. NQ-Swap-like records {question,
-// org_context, org_answer, sub_context, sub_answer} give a fact, its conflict case and, with org_context, its agree
-// case. A record with kind + context is a ContextCase of the fact it names, one with claim + truth a Claim. A fact
-// without a group gets its subject, else its question; "variants" is a list of {kind, question, answers?, prompt?}.
-// Errors name file and line: no question, no answer, an empty set, a duplicate id.
+// A shape of record that read_facts knows.
+struct FactShape {
+  std::string name, example;
+};
+const std::vector<FactShape>& fact_shapes();
+
+// A records file; each record is one of fact_shapes(), told apart by its fields:
+//   {question, answer | answers | possible_answers (a JSON list in text), subject?, relation? | prop?, id?, exposure? |
+//   s_pop?, group?, statement?, context?}: a fact; so PopQA's TSV is read as it is. `beginning` may stand instead of
+//   `question`. A context that holds an answer gives an agree case, another one an irrelevant case.
+//   {question, org_context?, org_answer, sub_context, sub_answer} (NQ-Swap): a fact, its conflict and its agree case
+//   {requested_rewrite, ...} (CounterFact): a fact with its paraphrases, a conflict case and an agree case
+//   {kind, context, fact, ...}: a ContextCase of the fact it names; {claim, truth, ...}: a Claim
+// A fact without a group gets its subject, else its question; "variants" is a list of {kind, question | beginning,
+// answers?, prompt?}. Errors name file and line: a record of no known shape, no answer, an empty set, a duplicate id.
 FactSet read_facts(const fs::path& path);
 
 // Where a file holds no conflict cases but facts carry statements or the relation has several answers: swaps. For each
 // fact with a statement that contains its answer, the answer is replaced by another fact's answer of the same relation
 // (chosen by `seed`); at most `limit` cases. Empty when nothing can be swapped.
 std::vector<ContextCase> swap_contexts(const FactSet& set, uint64_t seed, size_t limit);
+
+// At most `limit` facts, drawn by `seed` and kept in order, with the cases and claims about them.
+FactSet draw_facts(FactSet set, size_t limit, uint64_t seed);
 
 Json to_json(const Fact& fact);
 Json to_json(const ContextCase& item);

@@ -2,27 +2,43 @@
 
 namespace ken::evidence {
 
-generate::Request closed_book(const data::Fact& fact, const data::PromptStyle& style) {
+namespace {
+
+data::Asked asked(const data::Fact& fact) { return {fact.question, fact.beginning, fact.id, fact.subject, fact.group}; }
+
+}  // namespace
+
+generate::Request request_of(const data::PromptStyle& style, generate::Prompt prompt) {
   generate::Request request;
-  request.prompt.text = data::ask(style, fact.question);
+  request.prompt = std::move(prompt);
+  request.prompt.chat = style.tokens();
   request.stop = style.stop;
-  request.max_tokens = answer_tokens;
+  if (style.chat) request.ends = style.chat->ends();
+  request.max_tokens = style.max_tokens;
   return request;
+}
+
+generate::Request closed_book(const data::Fact& fact, const data::PromptStyle& style) {
+  return request_of(style, {data::ask(style, asked(fact)), ""});
 }
 
 generate::Request as_variant(const data::Fact& fact, const data::Variant& variant, const data::PromptStyle& style) {
-  generate::Request request = closed_book(fact, style);
-  request.prompt.text = variant.prompt.empty() ? data::ask(style, variant.question) : variant.prompt;
-  return request;
+  // A prompt that is given whole is the model's own form; a chat or examples would be wrapped around another one.
+  if (!variant.prompt.empty() && style.form() == "plain") return request_of(style, {variant.prompt, ""});
+  data::Asked other = asked(fact);
+  other.question = variant.question;
+  other.beginning = variant.beginning;
+  return request_of(style, {data::ask(style, other), ""});
 }
 
 generate::Request with_passage(const data::ContextCase& item, const data::PromptStyle& style) {
-  generate::Request request;
-  request.prompt.text = data::ask_with_context(style, item.context, item.instruction, item.question);
-  request.prompt.without_context = data::ask(style, item.question);
-  request.stop = style.stop;
-  request.max_tokens = answer_tokens;
-  return request;
+  const data::Asked asked{item.question, item.beginning, item.fact, item.context_subject, item.group};
+  return request_of(style,
+                    {data::ask_with_context(style, item.context, item.instruction, asked), data::ask(style, asked)});
+}
+
+OptionItem verdicts(const data::Claim& claim, const data::PromptStyle& style) {
+  return {data::judge(style, claim.statement), {style.yes, style.no}, style.tokens()};
 }
 
 std::string followed(const std::string& answer, const data::ContextCase& item, const std::vector<std::string>& memory) {

@@ -2,16 +2,21 @@
 #pragma once
 #include "ken/data/facts.h"
 #include "ken/data/prompts.h"
+#include "ken/evidence/options.h"
 #include "ken/generate/generate.h"
 
 namespace ken::evidence {
 
-inline constexpr int64_t answer_tokens = 12;  // the longest short answer that is waited for
+// A prompt of this style as a request: its stop texts, its end tokens, the longest answer, special tokens of a chat.
+generate::Request request_of(const data::PromptStyle& style, generate::Prompt prompt);
 
 generate::Request closed_book(const data::Fact& fact, const data::PromptStyle& style);
 generate::Request as_variant(const data::Fact& fact, const data::Variant& variant, const data::PromptStyle& style);
 // The prompt with the passage; its twin without it keeps the question.
 generate::Request with_passage(const data::ContextCase& item, const data::PromptStyle& style);
+
+// The log-likelihood question of a claim: its two verdicts after the prompt.
+OptionItem verdicts(const data::Claim& claim, const data::PromptStyle& style);
 
 // "context": the answer is what the passage says; "memory": it is one of `memory`; else "neither".
 std::string followed(const std::string& answer, const data::ContextCase& item, const std::vector<std::string>& memory);

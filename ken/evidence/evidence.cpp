@@ -105,7 +105,8 @@ std::vector<Evidence> gather(const model::Model& model, const std::vector<genera
   std::vector<Evidence> evidence;
   size_t next = 0;
   for (const auto& request : requests) {
-    Evidence e{request.prompt.text, request.prompt.text, {}, {}};
+    const std::string asked = request.prompt.chat ? text::ChatTokens::shown(request.prompt.text) : request.prompt.text;
+    Evidence e{asked, asked, {}, {}};
     if (needs.greedy) e.greedy = std::move(results[next++][0]);
     if (needs.samples > 0) e.samples = std::move(results[next++]);
     evidence.push_back(std::move(e));

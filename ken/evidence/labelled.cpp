@@ -136,7 +136,7 @@ LabelledSet correctness_set(const readout::AnalysisInput& input, size_t max_item
   LabelledSet set;
   for (size_t i = 0; i < asked.facts.size(); ++i) {
     const data::Fact& fact = asked.facts[i];
-    readout::Item item{asked.prompts[i], {}};
+    readout::Item item{asked.prompts[i], {}, input.style.tokens()};
     if (with_subject) item.places.push_back({"subject", fact.subject});
     item.places.push_back({"question end", fact.question});
     item.places.push_back({"answer", ""});
@@ -159,10 +159,14 @@ LabelledSet conflict_set(const readout::AnalysisInput& input, size_t max_items, 
   for (size_t n = 0; n < chosen.size(); ++n) {
     const auto& item = passages.cases[chosen[n]];
     const double entropy = answers[n].entropies.empty() ? 0 : answers[n].entropies.front();
-    set.add(
-        {requests[n].prompt.text,
-         {{"value", item.context_answers.front(), true}, {"subject", facts.at(item.fact)->subject}, {"answer", ""}}},
-        passages.labels[chosen[n]], item.group.empty() ? facts.at(item.fact)->group : item.group, entropy, item.extra);
+    const std::string& prompt = requests[n].prompt.text;
+    const size_t passage = prompt.rfind(item.context);  // worked examples stand before it
+    set.add({prompt,
+             {{"value", item.context_answers.front(), true}, {"subject", facts.at(item.fact)->subject}, {"answer", ""}},
+             input.style.tokens(),
+             passage == std::string::npos ? 0 : passage},
+            passages.labels[chosen[n]], item.group.empty() ? facts.at(item.fact)->group : item.group, entropy,
+            item.extra);
   }
   return set;
 }

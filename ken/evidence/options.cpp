@@ -147,16 +147,20 @@ std::vector<int32_t> empty_prompt(const text::Tokenizer& tokenizer, const std::s
 
 OptionTokens option_tokens(const model::Model& model, const OptionItem& item, const std::string& where) {
   if (item.options.empty()) fail(where, "there is no option; give at least one");
-  const size_t end = item.prompt.find_last_not_of(blanks);
+  const auto ids = [&](const std::string& text) {
+    return item.chat ? item.chat->encode(text) : model::prompt_ids(model, text);
+  };
+  const size_t end = item.chat ? item.prompt.size() - 1 : item.prompt.find_last_not_of(blanks);
   const std::string prompt = end == std::string::npos ? "" : item.prompt.substr(0, end + 1);
   const std::string moved = item.prompt.substr(prompt.size());
   OptionTokens result;
-  result.prompt = model::prompt_ids(model, prompt);
+  result.prompt = ids(prompt);
   // An empty prompt holds BOS already where the tokenizer adds it.
   const size_t given = prompt.empty() ? model.tokenizer->add_bos && model.tokenizer->bos ? 1 : 0 : result.prompt.size();
   if (prompt.empty()) result.prompt = empty_prompt(*model.tokenizer, where);
   for (size_t o = 0; o < item.options.size(); ++o) {
-    const auto whole = model::prompt_ids(model, prompt + moved + item.options[o]);
+    const std::string option = item.chat ? item.chat->guard(item.options[o]) : item.options[o];
+    const auto whole = ids(prompt + moved + option);
     if (whole.size() <= given)
       fail(where, "option {} ('{}') gives no token of its own after the prompt; give it at least one word", o + 1,
            item.options[o].substr(0, 80));
@@ -169,27 +173,41 @@ OptionTokens option_tokens(const model::Model& model, const OptionItem& item, co
   return result;
 }
 
-std::vector<std::vector<OptionScore>> score_options(const model::Model& model, const std::vector<OptionItem>& items,
-                                                    nn::Compute compute) {
+std::vector<std::vector<OptionScore>> score_tokens(const model::Model& model, const std::vector<OptionTokens>& items,
+                                                   nn::Compute compute) {
   const at::NoGradGuard no_gradients;
   std::vector<std::vector<OptionScore>> scores(items.size());
   std::unique_ptr<Group> group;
   for (size_t i = 0; i < items.size(); ++i) {
-    OptionTokens tokens = option_tokens(model, items[i], fmt::format("item {}", i + 1));
-    for (size_t o = 0; o < tokens.options.size(); ++o) {
-      const size_t first = items[i].options[o].find_first_not_of(blanks);
-      scores[i].push_back({.tokens = int64_t(tokens.options[o].size()),
-                           .greedy = true,
-                           .bytes = first == std::string::npos ? 0 : items[i].options[o].size() - first});
+    for (const auto& option : items[i].options) {
+      if (option.empty() || items[i].prompt.empty())
+        fail("options", "item {} has a prompt or an option without a token", i + 1);
+      scores[i].push_back({.tokens = int64_t(option.size()), .greedy = true});
     }
-    if (group && !group->fits(tokens.prompt)) {
+    if (group && !group->fits(items[i].prompt)) {
       group->score();
       group.reset();
     }
     if (!group) group = std::make_unique<Group>(model, compute);
-    group->add(std::move(tokens), scores[i]);
+    group->add(items[i], scores[i]);
   }
   if (group) group->score();
+  return scores;
+}
+
+std::vector<std::vector<OptionScore>> score_options(const model::Model& model, const std::vector<OptionItem>& items,
+                                                    nn::Compute compute) {
+  std::vector<OptionTokens> tokens;
+  for (size_t i = 0; i < items.size(); ++i)
+    tokens.push_back(option_tokens(model, items[i], fmt::format("item {}", i + 1)));
+  auto scores = score_tokens(model, tokens, compute);
+  for (size_t i = 0; i < items.size(); ++i) {
+    for (size_t o = 0; o < items[i].options.size(); ++o) {
+      const std::string& text = items[i].options[o];
+      const size_t first = text.find_first_not_of(blanks);
+      scores[i][o].bytes = first == std::string::npos ? 0 : text.size() - first;
+    }
+  }
   return scores;
 }
 

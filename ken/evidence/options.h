@@ -3,13 +3,14 @@
 #include <string>
 #include <vector>
 
-#include "ken/model/model.h"
+#include "ken/generate/control.h"
 
 namespace ken::evidence {
 
 struct OptionItem {
   std::string prompt;
-  std::vector<std::string> options;  // texts that go on where the prompt ends; " Paris" with its blank
+  std::vector<std::string> options;                   // texts that go on where the prompt ends; " Paris" with its blank
+  std::shared_ptr<const text::ChatTokens> chat = {};  // set: the prompt is a rendered chat (guarded text)
 };
 
 struct OptionScore {
@@ -27,6 +28,7 @@ struct OptionTokens {
   std::vector<int32_t> prompt;
   std::vector<std::vector<int32_t>> options;
 };
+// A chat's prompt is taken as it is, blanks at its end included.
 OptionTokens option_tokens(const model::Model& model, const OptionItem& item, const std::string& where);
 
 // Scores of each item's options, in order. The prompts of a group of items are read in one pass, what they begin with
@@ -34,5 +36,9 @@ OptionTokens option_tokens(const model::Model& model, const OptionItem& item, co
 // few rows at a time. Results do not depend on what else is asked (to the arithmetic's rounding).
 std::vector<std::vector<OptionScore>> score_options(const model::Model& model, const std::vector<OptionItem>& items,
                                                     nn::Compute compute);
+// The same of texts that are tokens already: what was generated, after another prompt. No text is known, so `bytes`
+// stays 0.
+std::vector<std::vector<OptionScore>> score_tokens(const model::Model& model, const std::vector<OptionTokens>& items,
+                                                   nn::Compute compute);
 
 }  // namespace ken::evidence

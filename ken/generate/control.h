@@ -2,6 +2,7 @@
 #pragma once
 #include "ken/base/registry.h"
 #include "ken/model/model.h"
+#include "ken/text/chat_tokens.h"
 
 namespace ken::generate {
 
@@ -11,6 +12,8 @@ using at::Tensor;
 struct Prompt {
   std::string text;             // what the model reads
   std::string without_context;  // the same without the passage; empty where there was none
+  // Set: the texts, a Control's own included, are rendered chats in which special tokens are read (guarded texts).
+  std::shared_ptr<const text::ChatTokens> chat = {};
 };
 
 // One decoding step of one row: its streams' next-token logits, f32 [vocab] each.

@@ -23,7 +23,20 @@ double Generated::logprob() const {
   return sum;
 }
 
+std::vector<int32_t> prompt_ids(const model::Model& model, const std::string& text, const text::ChatTokens* chat) {
+  if (text.empty()) fail("generate", "the prompt is empty; give it at least one word");
+  return chat ? chat->encode(text) : model::prompt_ids(model, text);
+}
+
 namespace {
+
+constexpr int64_t least_shared = nn::KvCache::block;  // a shorter common beginning is not worth a pass of its own
+constexpr size_t looked_at = 8;                       // requests in which a common beginning is looked for
+
+size_t common(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
+  const size_t n = std::min(a.size(), b.size());
+  return size_t(std::mismatch(a.begin(), a.begin() + long(n), b.begin()).first - a.begin());
+}
 
 // One token sequence with its own positions and cache.
 struct Stream {
@@ -54,7 +67,8 @@ class Loop {
       : model_(model),
         requests_(requests),
         options_(options),
-        cache_(model::make_cache(model)),
+        own_(options.kept ? std::nullopt : std::optional(model::make_cache(model))),
+        cache_(options.kept ? options.kept->cache : *own_),
         results_(requests.size()) {
     for (size_t r = 0; r < requests.size(); ++r) {
       check(requests[r].sampling);
@@ -66,7 +80,12 @@ class Loop {
 
   std::vector<std::vector<Generated>> run() {
     at::NoGradGuard no_gradients;
+    share_beginning();
     while (next_ < requests_.size() || !active_.empty()) {
+      if (options_.interrupted && options_.interrupted()) {
+        interrupt();
+        break;
+      }
       admit();
       pass();
       fork_samples();
@@ -91,18 +110,53 @@ class Loop {
     }
   }
 
-  std::vector<int32_t> ids(const std::string& text) const {
-    if (text.empty()) fail("generate", "the prompt is empty; give it at least one word");
-    return model::prompt_ids(model_, text);
+  std::vector<int32_t> ids(const Request& request) const {
+    return request.tokens.empty() ? prompt_ids(model_, request.prompt.text, request.prompt.chat.get()) : request.tokens;
   }
 
-  Stream open(std::vector<int32_t> tokens, int64_t room) {
+  // The longest beginning that two neighbours among the first requests share is computed once; each stream takes as
+  // much of it as it begins with. Equal prompts are passed over: they are one question, asked in two ways.
+  void share_beginning() {
+    if (options_.kept) {
+      root_ = options_.kept->sequence;
+      root_tokens_ = options_.kept->tokens;
+      return;
+    }
+    std::vector<int32_t> before;
+    for (size_t r = 0, looked = 0; r < requests_.size() && looked < looked_at; ++r) {
+      std::vector<int32_t> tokens = ids(requests_[r]);
+      if (tokens == before) continue;
+      const size_t n = common(tokens, before);
+      if (n > root_tokens_.size()) root_tokens_.assign(tokens.begin(), tokens.begin() + long(n));
+      before = std::move(tokens);
+      ++looked;
+    }
+    // A request that does not fit says so itself.
+    if (int64_t(root_tokens_.size()) < least_shared || int64_t(root_tokens_.size()) >= model_.config.context) {
+      root_tokens_.clear();
+      return;
+    }
+    root_ = cache_.open();
+    const model::Batch batch =
+        model::pack({{root_tokens_, root_, model::Phase::prefill}}, model_.config.vocab, &cache_);
+    model::forward(model_, batch,
+                   {.compute = options_.compute, .cache = &cache_, .logits = model::ForwardOptions::Logits::none});
+  }
+
+  // `shares`: whether its keys and values are those of a plain pass, so that a common beginning fits.
+  Stream open(std::vector<int32_t> tokens, int64_t room, bool shares) {
     if (int64_t(tokens.size()) + room > model_.config.context) {
       fail("generate", "the prompt has {} tokens and {} more are asked for; the model's context holds {}",
            tokens.size(), room, model_.config.context);
     }
     ++open_streams_;
-    return {std::move(tokens), cache_.open(), {}};
+    // At least one token is read anew: it gives the logits.
+    const size_t n = shares && !tokens.empty() ? std::min(common(tokens, root_tokens_), tokens.size() - 1) : 0;
+    if (root_ < 0 || int64_t(n) < least_shared) return {std::move(tokens), cache_.open(), {}};
+    const int sequence = cache_.fork(root_);
+    cache_.truncate(sequence, int64_t(n));
+    tokens.erase(tokens.begin(), tokens.begin() + long(n));
+    return {std::move(tokens), sequence, {}};
   }
 
   Active start(size_t r) {
@@ -114,12 +168,16 @@ class Loop {
       row.controls.back().control->rewrite(prompt);
     }
     const bool rewritten = prompt.text != request.prompt.text;
-    row.streams.push_back(
-        open(request.tokens.empty() || rewritten ? ids(prompt.text) : request.tokens, request.max_tokens));
+    const auto ids_of = [&](const std::string& text) { return prompt_ids(model_, text, prompt.chat.get()); };
+    const bool plain = std::all_of(row.controls.begin(), row.controls.end(),
+                                   [](const RowControl& c) { return c.control->taps().empty(); });
+    std::vector<int32_t> tokens = rewritten ? ids_of(prompt.text) : ids(request);
+    if (options_.kept && r == 0) kept_tokens_ = tokens;
+    row.streams.push_back(open(std::move(tokens), request.max_tokens, plain));
     for (auto& control : row.controls) {
       control.first_twin = row.streams.size();
       for (const auto& text : control.control->twins(prompt))
-        row.streams.push_back(open(ids(text), request.max_tokens));
+        row.streams.push_back(open(ids_of(text), request.max_tokens, plain));
       control.twins = row.streams.size() - control.first_twin;
     }
     return row;
@@ -133,7 +191,9 @@ class Loop {
     for (auto& row : active_) {
       const int main = int(rows.size());
       for (auto& stream : row.streams) {
-        rows.push_back({stream.pending, stream.cached});
+        // One token behind a shared beginning is still the prompt's.
+        const bool prompt = row.result.tokens.empty();
+        rows.push_back({stream.pending, stream.cached, prompt ? std::optional(model::Phase::prefill) : std::nullopt});
         streams.push_back(&stream);
       }
       for (auto& c : row.controls) {
@@ -195,7 +255,8 @@ class Loop {
     const int32_t token = sample(values, request.sampling, sequence, uint64_t(step.index));
     record(row, values, token);
     const bool eos = model_.tokenizer && model_.tokenizer->eos && token == *model_.tokenizer->eos;
-    if (eos) return finish(row, "stop");
+    const bool end = std::find(request.ends.begin(), request.ends.end(), token) != request.ends.end();
+    if (eos || end) return finish(row, "stop");
     append(row, token);
     if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
   }
@@ -234,7 +295,8 @@ class Loop {
     return n;
   }
 
-  // Sends what cannot change any more: whole characters, and nothing that may be the beginning of a stop text.
+  // Sends what cannot change any more: whole characters, and nothing that may be the beginning of a stop text. At the
+  // end (`all`) that text is no stop text any more; a character that was never finished is left out.
   void stream_text(Active& row, bool all) {
     const Request& request = requests_[row.request];
     if (!request.on_text) return;
@@ -244,8 +306,9 @@ class Loop {
         for (size_t n = std::min(stop.size(), row.decoded.size()); n > 0; --n)
           if (row.decoded.compare(row.decoded.size() - n, n, stop, 0, n) == 0)
             end = std::min(end, row.decoded.size() - n);
-      end = text::complete_utf8(std::string_view(row.decoded).substr(0, end));
     }
+    // The end of a stopped answer may lie within a character, too: what is passed on is always whole.
+    end = text::complete_utf8(std::string_view(row.decoded).substr(0, end));
     if (end <= row.streamed) return;
     request.on_text(row.decoded.substr(row.streamed, end - row.streamed));
     row.streamed = end;
@@ -263,6 +326,23 @@ class Loop {
     row.result.text = first == std::string::npos ? "" : row.decoded.substr(first, last - first + 1);
   }
 
+  void interrupt() {
+    for (auto& row : active_) finish(row, "interrupted");
+    retire();
+    next_ = requests_.size();
+  }
+
+  // The main stream of row 0 stays for the next call; its last token was chosen, but not read.
+  void keep(Active& row) {
+    Kept& kept = *options_.kept;
+    const int64_t length = cache_.length(row.streams[0].cached);
+    kept_tokens_.insert(kept_tokens_.end(), row.result.tokens.begin(), row.result.tokens.end());
+    kept_tokens_.resize(std::min(kept_tokens_.size(), size_t(length)));
+    if (kept.sequence >= 0) cache_.close(kept.sequence);
+    kept.sequence = root_ = cache_.fork(row.streams[0].cached);
+    kept.tokens = root_tokens_ = kept_tokens_;
+  }
+
   void retire() {
     std::vector<Active> going;
     for (auto& row : active_) {
@@ -270,6 +350,7 @@ class Loop {
         going.push_back(std::move(row));
         continue;
       }
+      if (options_.kept && row.request == 0 && row.sample == 0) keep(row);
       for (auto& stream : row.streams) cache_.close(stream.cached);
       open_streams_ -= row.streams.size();
       results_[row.request][row.sample] = std::move(row.result);
@@ -289,7 +370,10 @@ class Loop {
   const model::Model& model_;
   const std::vector<Request>& requests_;
   const GenerateOptions& options_;
-  nn::KvCache cache_;
+  std::optional<nn::KvCache> own_;
+  nn::KvCache& cache_;
+  int root_ = -1;  // the common beginning's sequence
+  std::vector<int32_t> root_tokens_, kept_tokens_;
   std::vector<std::vector<Generated>> results_;
   std::vector<Active> active_;
   size_t next_ = 0, open_streams_ = 0, finished_ = 0;

@@ -1,5 +1,6 @@
 // The one decode loop: rows of different length, samplers and Controls share a pass; prefill and decode mix; samples of
-// one prompt fork its cache; results do not depend on what else is in the batch (to the arithmetic's rounding).
+// one prompt fork its cache; what prompts begin with in common (worked examples) is computed once; results do not
+// depend on what else is in the batch (to the arithmetic's rounding).
 #pragma once
 #include "ken/base/progress.h"
 #include "ken/generate/control.h"
@@ -14,6 +15,7 @@ struct Request {
   int64_t max_tokens = 16;
   int64_t samples = 1;
   std::vector<std::string> stop;  // the text ends before any of these
+  std::vector<int32_t> ends;      // tokens that end it, beside EOS: the end of a turn
   std::vector<ControlSpec> controls;
   uint64_t key = 0;  // identifies the request in the noise: sample j draws from sequence (key, j)
   // Called with each new piece of text of sample 0, in order, whole UTF-8 characters only.
@@ -26,9 +28,17 @@ struct Generated {
   std::vector<double> entropies;  // of the distribution each was chosen from: nats
   std::vector<double> margins;    // probability of the likeliest minus the second
   std::string text;               // decoded, cut at the stop text, outer blanks away
-  std::string finish;             // "stop" (EOS or stop text), "length", "control"
+  std::string finish;             // "stop" (an end token or stop text), "length", "control", "interrupted"
   int64_t answer_tokens = 0;      // tokens that belong to `text`: before a stop text
   double logprob() const;         // sum over the answer's tokens
+};
+
+// Tokens whose keys and values outlive a call: a conversation reads what is new in it, not all of it each turn.
+struct Kept {
+  explicit Kept(const model::Model& model) : cache(model::make_cache(model)) {}
+  nn::KvCache cache;
+  int sequence = -1;            // in the cache; -1: none yet
+  std::vector<int32_t> tokens;  // what the sequence holds
 };
 
 struct GenerateOptions {
@@ -37,7 +47,12 @@ struct GenerateOptions {
   int64_t max_pass_tokens = 4096;
   Progress progress;
   std::string what = "generate";
+  Kept* kept = nullptr;               // rows begin with what they share with it; then it is row 0's main stream
+  std::function<bool()> interrupted;  // asked before each pass; true ends all rows where they are
 };
+
+// The tokens of a prompt: a chat's, or the text's with BOS where the tokenizer asks for it.
+std::vector<int32_t> prompt_ids(const model::Model& model, const std::string& text, const text::ChatTokens* chat);
 
 // Results in the order of the requests; request i gives requests[i].samples of them.
 std::vector<std::vector<Generated>> generate(const model::Model& model, const std::vector<Request>& requests,

@@ -38,10 +38,11 @@ size_t find_words(std::string_view text, const Place& place) {
 }
 
 // The last token that overlaps the place's words, counted in the pieces (BOS is not among them).
-int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, std::string_view text, const Place& place) {
-  const size_t begin = find_words(text, place);
-  if (begin == std::string_view::npos) return -1;
-  const size_t end = begin + place.words.size();
+int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, const Item& item, const Place& place) {
+  const size_t from = std::min(item.from, item.prompt.size());
+  const size_t found = find_words(std::string_view(item.prompt).substr(from), place);
+  if (found == std::string_view::npos) return -1;
+  const size_t begin = from + found, end = begin + place.words.size();
   for (size_t i = pieces.size(); i-- > 0;)
     if (pieces[i].begin < end && pieces[i].end > begin && pieces[i].end > pieces[i].begin) return int64_t(i);
   return -1;
@@ -49,8 +50,8 @@ int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, std::string_
 
 Read read(const model::Model& model, const Item& item, size_t index) {
   const text::Tokenizer& tokenizer = *model.tokenizer;
-  const auto pieces = tokenizer.encode_with_offsets(item.prompt);
-  const bool bos = tokenizer.add_bos && tokenizer.bos;
+  const auto pieces = item.chat ? item.chat->pieces(item.prompt) : tokenizer.encode_with_offsets(item.prompt);
+  const bool bos = !item.chat && tokenizer.add_bos && tokenizer.bos;
   Read result;
   if (bos) result.tokens.push_back(*tokenizer.bos);
   for (const auto& piece : pieces) result.tokens.push_back(piece.id);
@@ -60,7 +61,7 @@ Read read(const model::Model& model, const Item& item, size_t index) {
     fail("collect", "the prompt of item {} has {} tokens, but the model's context holds {}; shorten it", index, length,
          model.config.context);
   for (const Place& place : item.places) {
-    const int64_t piece = piece_of(pieces, item.prompt, place);
+    const int64_t piece = piece_of(pieces, item, place);
     result.rows.push_back(place.words.empty() ? length - 1 : piece < 0 ? -1 : piece + int64_t(bos));
   }
   return result;

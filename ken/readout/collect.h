@@ -3,6 +3,7 @@
 #pragma once
 #include "ken/base/progress.h"
 #include "ken/model/model.h"
+#include "ken/text/chat_tokens.h"
 
 namespace ken::readout {
 
@@ -20,6 +21,8 @@ struct Place {
 struct Item {
   std::string prompt;
   std::vector<Place> places;
+  std::shared_ptr<const text::ChatTokens> chat = {};  // set: the prompt is a rendered chat (guarded text)
+  size_t from = 0;  // places are looked for from this byte on: worked examples may hold the same words
 };
 
 struct States {

@@ -6,6 +6,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/evidence/asking.h"
 #include "ken/stats/stats.h"
 #include "ken/study/rows.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 using tasks::Item;
 
-constexpr size_t block_size = 128;
+constexpr size_t block_size = 128, usual_shots = 5;
 constexpr const char* target_delimiter = " ";
 constexpr const char* fewshot_delimiter = "\n\n";
 
@@ -29,11 +30,11 @@ class Run {
       : model_(model),
         task_(task),
         options_(options),
-        style_(data::prompt_style(model.metadata)),
+        style_(style_of(model, task, options)),
         params_(resolve_params(task.card, params)),
         file_(file),
         file_sha256_(sha256_file(file)),
-        items_(task.read({file, params_, style_})) {
+        items_(task.read({file, params_, words_of(style_)})) {
     if (items_.items.empty()) fail("eval", "{} holds no items; {} reads {}", file.string(), task.card.id, task.file);
     open_ = items_.items[0].options.empty();
     if (!open_ && !options.controls.empty())
@@ -73,31 +74,72 @@ class Run {
   }
 
  private:
+  // A benchmark with prompts of its own is put as it is published, unless a chat is asked for.
+  static data::PromptStyle style_of(const model::Model& model, const tasks::TaskEntry& task,
+                                    const EvalOptions& options) {
+    data::PromptChoice choice = options.prompt;
+    if (choice.prompt == "few-shot" || (choice.prompt == "auto" && !task.styled && choice.chat_template.empty()))
+      choice.prompt = "plain";
+    return data::choose_style(model.metadata, model.tokenizer, choice, nullptr);
+  }
+
+  // What an item says; the chat around it is written here, with the worked examples as turns.
+  static data::PromptStyle words_of(data::PromptStyle style) {
+    style.chat = nullptr;
+    return style;
+  }
+
+  size_t shots() const {
+    if (options_.fewshot) return *options_.fewshot;
+    const bool base =
+        options_.prompt.prompt == "few-shot" || (options_.prompt.prompt == "auto" && task_.styled && open_ &&
+                                                 !style_.chat && !data::has_prompt_style(model_.metadata));
+    return base ? std::min(usual_shots, items_.items.size() - 1) : 0;
+  }
+
   // Which items are worked examples, and which are scored.
   void choose() {
     auto& items = items_.items;
     original_ = items.size();
     if (options_.seed) Rng(*options_.seed).shuffle(items);
-    if (options_.fewshot >= items.size())
+    style_.shots = shots();
+    if (style_.shots >= items.size())
       fail_usage("eval", "{} holds {} items; with {} worked examples none is left to ask", file_.string(), items.size(),
-                 options_.fewshot);
+                 style_.shots);
     begin_ = items_.description;
-    for (size_t i = 0; i < options_.fewshot; ++i) {
+    if (style_.chat && !style_.system.empty()) turns_.push_back({"system", style_.system});
+    for (size_t i = 0; i < style_.shots; ++i) {
       const Item& item = items[i];
-      begin_ += item.prompt + delimiter(item) + (open_ ? item.answers[0] : item.options[item.gold.at(0)]);
-      begin_ += fewshot_delimiter;
+      const std::string& answer = open_ ? item.answers[0] : item.options[item.gold.at(0)];
+      turns_.push_back({"user", items_.description + item.prompt});
+      turns_.push_back({"assistant", answer});
+      begin_ += item.prompt + delimiter(item) + answer + fewshot_delimiter;
     }
-    items.erase(items.begin(), items.begin() + long(options_.fewshot));
+    items.erase(items.begin(), items.begin() + long(style_.shots));
     if (options_.limit > 0 && items.size() > options_.limit) items.resize(options_.limit);
   }
 
-  // The blank between prompt and option; a prompt that ends in one has it already.
-  static std::string delimiter(const Item& item) {
+  // The whole prompt around what an item says.
+  std::string prompt_of(const std::string& words) const {
+    if (!style_.chat) return begin_ + words;
+    std::vector<data::Message> messages = turns_;
+    messages.push_back({"user", items_.description + words});
+    return style_.chat->render(messages);
+  }
+
+  // The same for people and hashes, without the guards of a chat.
+  std::string shown(const std::string& words) const {
+    return style_.chat ? text::ChatTokens::shown(prompt_of(words)) : prompt_of(words);
+  }
+
+  // The blank between prompt and option; a prompt that ends in one has it already, and an answer in a chat needs none.
+  std::string delimiter(const Item& item) const {
+    if (style_.chat) return "";
     return !item.prompt.empty() && std::isspace(static_cast<unsigned char>(item.prompt.back())) ? "" : target_delimiter;
   }
 
   evidence::OptionItem asked(const Item& item) const {
-    evidence::OptionItem result{begin_ + item.prompt, {}};
+    evidence::OptionItem result{prompt_of(item.prompt), {}, style_.tokens()};
     for (const auto& option : item.options) result.options.push_back(delimiter(item) + option);
     return result;
   }
@@ -108,7 +150,9 @@ class Run {
       evidence::option_tokens(model_, asked(item), item.where);
       return;
     }
-    const int64_t tokens = int64_t(model::prompt_ids(model_, begin_ + item.prompt).size());
+    const std::string prompt = prompt_of(item.prompt);
+    const int64_t tokens =
+        prompt.empty() ? 0 : int64_t(generate::prompt_ids(model_, prompt, style_.tokens().get()).size());
     if (tokens == 0) fail(item.where, "the prompt is empty");
     if (tokens + items_.max_tokens > model_.config.context)
       fail(item.where, "the prompt has {} tokens and the answer up to {}, but the model's context holds {}; shorten it",
@@ -127,8 +171,15 @@ class Run {
   Json header() const {
     return {{"schema", "ken.eval/1"},   {"task", task_.card.id},       {"params", params_},
             {"model", model_.sha256()}, {"file_sha256", file_sha256_}, {"compute", nn::compute_name(options_.compute)},
-            {"seed", seed()},           {"limit", options_.limit},     {"fewshot", options_.fewshot},
-            {"controls", controls()}};
+            {"seed", seed()},           {"limit", options_.limit},     {"fewshot", style_.shots},
+            {"controls", controls()},   {"prompt", prompt_json()}};
+  }
+
+  Json prompt_json() const {
+    const bool published = !task_.styled && !style_.chat;
+    return {{"form", style_.form()},
+            {"label", published ? "asked in the benchmark's own words" : style_.label()},
+            {"system", style_.chat ? style_.system : ""}};
   }
 
   Json row(size_t index, const std::string& target) const {
@@ -142,7 +193,7 @@ class Run {
             {"filter", "none"},
             {"metrics", names},
             {"doc_hash", hash(item.doc.dump(2, ' ', false, Json::error_handler_t::replace))},
-            {"prompt_hash", hash(begin_ + item.prompt)},
+            {"prompt_hash", hash(shown(item.prompt))},
             {"target_hash", hash(target)},
             {"seed", seed()},
             {"compute", nn::compute_name(options_.compute)}};
@@ -161,7 +212,7 @@ class Run {
         const auto& score = scores[i - begin][o];
         // Texts, because the harness writes them so.
         responses.push_back({fmt::format("{}", score.logprob), score.greedy ? "True" : "False"});
-        arguments[fmt::format("gen_args_{}", o)] = {{"arg_0", asked_items[i - begin].prompt},
+        arguments[fmt::format("gen_args_{}", o)] = {{"arg_0", shown(item.prompt)},
                                                     {"arg_1", asked_items[i - begin].options[o]}};
       }
       add_responses(r, responses, arguments);
@@ -175,8 +226,8 @@ class Run {
     std::vector<generate::Request> requests;
     for (size_t i = begin; i < end; ++i) {
       const Item& item = items_.items[i];
-      generate::Request request;
-      request.prompt = {begin_ + item.prompt, item.without_context.empty() ? "" : begin_ + item.without_context};
+      generate::Request request = evidence::request_of(
+          style_, {prompt_of(item.prompt), item.without_context.empty() ? "" : prompt_of(item.without_context)});
       request.stop = items_.stop;
       request.max_tokens = items_.max_tokens;
       request.controls = options_.controls;
@@ -192,7 +243,7 @@ class Run {
       const auto& answer = answers[i - begin][0];
       Json r = row(i, item.answers.size() == 1 ? item.answers[0] : dump(Json(item.answers)));
       add_responses(r, {answer.text},
-                    {{"gen_args_0", {{"arg_0", requests[i - begin].prompt.text}, {"arg_1", generation_arguments()}}}});
+                    {{"gen_args_0", {{"arg_0", shown(item.prompt)}, {"arg_1", generation_arguments()}}}});
       r["logprob"] = answer.logprob();
       r.update(tasks::score_answer(item, answer.text));
       rows.push_back(std::move(r));
@@ -239,7 +290,7 @@ class Run {
                 {"description", items_.description},
                 {"target_delimiter", target_delimiter},
                 {"fewshot_delimiter", fewshot_delimiter},
-                {"num_fewshot", options_.fewshot},
+                {"num_fewshot", style_.shots},
                 {"metric_list", list},
                 {"repeats", 1},
                 {"metadata", metadata}};
@@ -253,6 +304,7 @@ class Run {
             {"model_num_parameters", model_.parameters()},
             {"model_sha", model_.sha256()},
             {"controls", controls()},
+            {"prompt", prompt_json()},
             {"limit", options_.limit > 0 ? Json(options_.limit) : Json(nullptr)},
             {"bootstrap_iters", nullptr},  // standard errors are computed, not resampled
             {"gen_kwargs", nullptr},
@@ -270,7 +322,7 @@ class Run {
             {"group_subtasks", {{id, Json::array()}}},
             {"configs", {{id, task_config()}}},
             {"versions", {{id, 1.0}}},
-            {"n-shot", {{id, options_.fewshot}}},
+            {"n-shot", {{id, style_.shots}}},
             {"higher_is_better", {{id, better}}},
             {"n-samples", {{id, {{"original", original_}, {"effective", rows.size()}}}}},
             {"config", model_config()},
@@ -290,7 +342,8 @@ class Run {
   std::string file_sha256_;
   tasks::Items items_;
   std::vector<tasks::Metric> metrics_;
-  std::string begin_;  // description and worked examples
+  std::string begin_;                 // description and worked examples
+  std::vector<data::Message> turns_;  // the worked examples of a chat
   size_t original_ = 0;
   bool open_ = false;
 };

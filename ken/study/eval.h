@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "ken/base/progress.h"
+#include "ken/data/prompt_choice.h"
 #include "ken/generate/generate.h"
 #include "ken/tasks/task.h"
 
@@ -12,8 +13,11 @@ namespace ken::study {
 struct EvalOptions {
   fs::path out;
   nn::Compute compute = nn::Compute::fast;
-  size_t limit = 0;              // score at most this many items, the first ones; 0: all
-  size_t fewshot = 0;            // the first items stand before each question as worked examples and are not scored
+  size_t limit = 0;  // score at most this many items, the first ones; 0: all
+  // The first items stand before each question as worked examples and are not scored. Without a value: 5 where open
+  // questions are put to a base model (neither a form of its own nor a chat), else none.
+  std::optional<size_t> fewshot;
+  data::PromptChoice prompt;     // its shots and seed are not used: `fewshot` and `seed` are
   std::optional<uint64_t> seed;  // shuffles the items before `fewshot` and `limit` take theirs; else the file's order
   std::vector<generate::ControlSpec> controls;  // on open answers
   Progress progress;

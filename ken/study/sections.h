@@ -19,14 +19,15 @@ Json average(const Rows& rows, const std::string& key, const std::string& metric
 Rows where(const Rows& rows, const std::function<bool(const Json&)>& keep);
 inline bool right(const Json& row) { return row.at("right").get<bool>(); }
 
-// Counts of exposure fall in the almanac's bands; popularity (page views) in powers of ten.
+// Counts of exposure fall in the almanac's bands; popularity (page views), and any larger numbers, in powers of ten.
 class Bands {
  public:
-  explicit Bands(const std::vector<Json>& rows);
+  Bands(const std::vector<Json>& rows, bool popularity);
   std::string label(int64_t exposure) const;
 
  private:
   int64_t most_ = 0;
+  bool popularity_;
 };
 // Groups of rows by label, in order of the smallest exposure seen in each. Rows of unknown exposure form a group only
 // where no exposure is known.

@@ -61,7 +61,7 @@ class Study {
     }
     result.questions = file.rows().size();
     result.rows = file.rows();
-    result.study = summarize(model_, facts_, file.rows(), options_);
+    result.study = summarize(model_, facts_, style_, file.rows(), options_);
     write_text(options_.out / "study.json", result.study.dump(1) + "\n");
     write_text(options_.out / "report.html", report_html(result.study));
     const Json times{{"seconds", std::chrono::duration<double>(Clock::now() - begin).count()},
@@ -128,10 +128,13 @@ class Study {
       all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
     for (const auto& item : facts_.claims)
       all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
+    // What an example prompt reads like stands for the whole style: its words, its examples, its template.
+    const std::string prompt = evidence::closed_book(facts_.facts[0], style_).prompt.text;
     return {{"stage", "header"},           {"schema", "ken.rows/1"},
             {"model", model_.sha256()},    {"facts", sha256(std::as_bytes(std::span(all)))},
             {"seed", options_.seed},       {"compute", nn::compute_name(options_.compute)},
-            {"samples", options_.samples}, {"alphas", options_.alphas}};
+            {"samples", options_.samples}, {"alphas", options_.alphas},
+            {"prompt", style_.form()},     {"prompt_sha256", sha256(std::as_bytes(std::span(prompt)))}};
   }
 
   Json row(const char* stage, const std::string& id, const char* metric) const {
@@ -211,8 +214,7 @@ class Study {
 
   std::vector<Json> claim(size_t begin, size_t end) {
     std::vector<evidence::OptionItem> items;
-    for (size_t i = begin; i < end; ++i)
-      items.push_back({data::judge(style_, facts_.claims[i].statement), {style_.yes, style_.no}});
+    for (size_t i = begin; i < end; ++i) items.push_back(evidence::verdicts(facts_.claims[i], style_));
     const auto scores = evidence::score_options(model_, items, options_.compute);
     std::vector<Json> rows;
     for (size_t i = begin; i < end; ++i) {

@@ -26,8 +26,8 @@ StudyResult run_study(const model::Model& model, const data::FactSet& facts, con
                       const StudyOptions& options);
 
 // study.json from the rows alone.
-Json summarize(const model::Model& model, const data::FactSet& facts, const std::vector<Json>& rows,
-               const StudyOptions& options);
+Json summarize(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
+               const std::vector<Json>& rows, const StudyOptions& options);
 Json findings(const Json& study);
 // A band of exposure in words; bands of popularity keep their numbers.
 std::string facts_in(const std::string& label);

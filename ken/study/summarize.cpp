@@ -34,17 +34,18 @@ Rows where(const Rows& rows, const std::function<bool(const Json&)>& keep) {
   return result;
 }
 
-Bands::Bands(const std::vector<Json>& rows) {
+Bands::Bands(const std::vector<Json>& rows, bool popularity) : popularity_(popularity) {
   for (const Json& r : rows)
     if (r.at("stage") == "recall") most_ = std::max(most_, r.at("exposure").get<int64_t>());
 }
 
 std::string Bands::label(int64_t exposure) const {
   if (exposure < 0) return "unknown";
-  if (most_ > 100000) {
+  if (popularity_ || most_ > 100000) {
     int64_t low = 1;
-    while (low * 10 <= exposure) low *= 10;
-    return exposure == 0 ? "0" : fmt::format("{}-{}", low, low * 10 - 1);
+    while (low <= exposure / 10) low *= 10;
+    if (exposure == 0) return "0";
+    return low > INT64_MAX / 10 ? fmt::format("{}+", low) : fmt::format("{}-{}", low, low * 10 - 1);
   }
   static const std::pair<int64_t, const char*> bands[] = {
       {0, "0"}, {2, "1-2"}, {6, "3-6"}, {15, "7-15"}, {40, "16-40"}};
@@ -95,11 +96,11 @@ Json examples(const Rows& rows, size_t each, const std::function<std::string(con
   return result;
 }
 
-Json summarize(const model::Model& model, const data::FactSet& facts, const std::vector<Json>& rows,
-               const StudyOptions& options) {
+Json summarize(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
+               const std::vector<Json>& rows, const StudyOptions& options) {
   std::map<std::string, Rows> stage;
   for (const Json& r : rows) stage[r.at("stage").get<std::string>()].push_back(&r);
-  const Bands bands(rows);
+  const Bands bands(rows, facts.popularity);
   std::set<std::string> relations;
   for (const auto& fact : facts.facts) relations.insert(fact.relation.empty() ? "all" : fact.relation);
   const auto& c = model.config;
@@ -121,6 +122,11 @@ Json summarize(const model::Model& model, const data::FactSet& facts, const std:
                {"source", facts.source},
                {"questions", count_of(int64_t(rows.size() - stage["probe"].size()))},
                {"relations", relations}}},
+             {"prompt",
+              {{"form", style.form()},
+               {"label", style.label()},
+               {"examples", count_of(int64_t(style.shots))},
+               {"system", style.chat ? style.system : ""}}},
              {"seed", std::to_string(options.seed)},
              {"recall", recall_section(stage["recall"], stage["variant"], stage["claim"], bands, options.seed)},
              {"certainty", certainty_section(stage["recall"], options.seed)},

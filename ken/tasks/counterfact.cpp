@@ -1,32 +1,22 @@
 // CounterFact (Meng et al., arXiv 2202.05262): facts and their counterfactuals, as records for editing.
 // Here it asks what the unedited model knows: target_true against target_new after the prompt. The paper compares mean
 // log-likelihoods per token (acc_token); `acc` compares whole texts.
+#include "ken/data/counterfact.h"
 #include "ken/tasks/task.h"
 
 namespace ken::tasks {
 namespace {
 
-constexpr const char* form =
-    R"(a CounterFact record is {"case_id": 0, "requested_rewrite": {"prompt": "... {} ...", "subject": "...", )"
-    R"("target_true": {"str": "..."}, "target_new": {"str": "..."}}})";
-
-std::string prompt_of(const Fields& rewrite) {
-  std::string prompt = rewrite.text("prompt");
-  const std::string subject = rewrite.text("subject");
-  const size_t slot = prompt.find("{}");
-  if (slot == std::string::npos) rewrite.refuse("'prompt' has no {{}} for the subject: '{}'", prompt.substr(0, 80));
-  return prompt.replace(slot, 2, subject);
-}
-
 Items read(const TaskInput& input) {
   Items result;
   for (const auto& record : io::read_records(input.file)) {
-    const Fields fields(input.file, record, form), rewrite = fields.object("requested_rewrite");
-    Item item{.id = fields.id("case_id"), .where = fields.where()};
+    const std::string where = fmt::format("{}:{}", input.file.string(), record.line);
+    const data::CounterFact fact = data::read_counterfact(record.fields, where, record.line);
+    Item item{.id = fact.id, .where = where};
     // The record's hundred other prompts are for editing; a row needs the fact alone.
-    item.doc = {{"case_id", fields.id("case_id")}, {"requested_rewrite", rewrite.json()}};
-    item.prompt = prompt_of(rewrite);
-    item.options = {rewrite.object("target_true").text("str"), rewrite.object("target_new").text("str")};
+    item.doc = {{"case_id", fact.id}, {"requested_rewrite", record.fields.at("requested_rewrite")}};
+    item.prompt = fact.beginning;
+    item.options = {fact.target_true, fact.target_new};
     item.gold = {0};
     result.items.push_back(std::move(item));
   }

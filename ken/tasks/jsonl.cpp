@@ -77,6 +77,7 @@ const Register<TaskEntry> entry{
               .params = {{"max_tokens", 16, "the longest open answer, in tokens", 1, 100000}},
               .example = "ken eval jsonl --file questions.jsonl -o eval"},
      .file = "JSONL, a JSON array, CSV or TSV with question and answer, answers, or choices and answer",
+     .styled = true,
      .read = read}};
 
 }  // namespace

@@ -35,6 +35,7 @@ const Register<TaskEntry> entry{
               .example = "ken eval popqa model.gguf --file popQA.tsv --limit 1000 --seed 1 -o eval"},
      .file = "the TSV of the authors as it is (question, possible_answers, s_pop, ...)",
      .open = true,
+     .styled = true,
      .read = read}};
 
 }  // namespace

@@ -42,6 +42,7 @@ struct TaskEntry {
   Card card;                         // family "tasks"
   std::string file;                  // what the file is and where it comes from
   bool open = false;                 // whether its answers are always generated
+  bool styled = false;               // prompts are in the style it is given; else they are the benchmark's own words
   std::vector<Metric> metrics = {};  // empty: the standard ones below
   Items (*read)(const TaskInput& input) = nullptr;
   // {metric: number} of one item with options; null: the standard ones.

@@ -12,7 +12,9 @@ namespace {
 
 constexpr size_t most_bytes = size_t{1} << 28;
 
-Json optional(const fs::path& path) { return fs::exists(path) ? read_json(path, size_t{1} << 26, "tokenizer") : Json::object(); }
+Json optional(const fs::path& path) {
+  return fs::exists(path) ? read_json(path, size_t{1} << 26, "tokenizer") : Json::object();
+}
 
 }  // namespace
 

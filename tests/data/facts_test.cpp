@@ -144,6 +144,56 @@ TEST(FactsTest, ErrorsNameFileAndLine) {
   EXPECT_HAS(error_of(begin + "\"f\", \"kind\": \"conflict\"}\n"), "needs 'context_answers'");
 }
 
+TEST(FactsTest, AnUnknownShapeIsRefusedWithWhatIsKnown) {
+  const std::string error = error_of("{\"prompt\": \"p\", \"completion\": \"c\"}\n");
+  EXPECT_HAS(error, "found the fields prompt, completion");
+  for (const auto& shape : fact_shapes()) EXPECT_HAS(error, shape.name);
+}
+
+TEST(FactsTest, APassageBesideAQuestionAgreesOrIsIrrelevant) {
+  const FactSet set = read(
+      "{\"question\": \"q1 ?\", \"answer\": \"Rome\", \"context\": \"It was in Rome.\"}\n"
+      "{\"question\": \"q2 ?\", \"answer\": \"Rome\", \"context\": \"It rained.\"}\n");
+  ASSERT_EQ(set.contexts.size(), 2u);
+  EXPECT_EQ(set.contexts[0].kind, "agree");
+  EXPECT_EQ(set.contexts[0].context_answers, std::vector<std::string>{"Rome"});
+  EXPECT_EQ(set.contexts[1].kind, "irrelevant");
+  EXPECT_EQ(set.contexts[1].fact, set.facts[1].id);
+}
+
+TEST(FactsTest, ABeginningStandsForAQuestion) {
+  const FactSet set = read(
+      "{\"beginning\": \"The capital of France is\", \"answer\": \"Paris\", \"variants\": [{\"kind\": \"p\", "
+      "\"beginning\": \"France's capital is\"}]}\n");
+  EXPECT_EQ(set.facts[0].question, "The capital of France is");
+  EXPECT_EQ(set.facts[0].beginning, set.facts[0].question);
+  EXPECT_EQ(set.facts[0].variants[0].beginning, "France's capital is");
+}
+
+TEST(FactsTest, PopularityIsToldFromCounts) {
+  EXPECT_TRUE(read("{\"question\": \"q\", \"answer\": \"a\", \"s_pop\": 120}\n").popularity);
+  EXPECT_FALSE(read("{\"question\": \"q\", \"answer\": \"a\", \"exposure\": 120}\n").popularity);
+}
+
+TEST(FactsTest, DrawnFactsKeepTheirCasesAndTheirOrder) {
+  std::string text;
+  for (int i = 0; i < 40; ++i)
+    text += "{\"id\": " + std::to_string(i) + ", \"question\": \"q ?\", \"answer\": \"a\", \"context\": \"a .\"}\n";
+  const FactSet drawn = draw_facts(read(text), 10, 1), again = draw_facts(read(text), 10, 1),
+                other = draw_facts(read(text), 10, 2);
+  ASSERT_EQ(drawn.facts.size(), 10u);
+  ASSERT_EQ(drawn.contexts.size(), 10u);
+  bool differs = false;
+  for (size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(drawn.contexts[i].fact, drawn.facts[i].id);
+    EXPECT_EQ(drawn.facts[i].id, again.facts[i].id);
+    differs = differs || drawn.facts[i].id != other.facts[i].id;
+    if (i > 0) EXPECT_LT(std::stoi(drawn.facts[i - 1].id), std::stoi(drawn.facts[i].id));
+  }
+  EXPECT_TRUE(differs);
+  EXPECT_EQ(draw_facts(read(text), 99, 1).facts.size(), 40u);
+}
+
 TEST(FactsTest, AFileWithoutFactsIsAnError) {
   EXPECT_THROW(read(""), Error);
   EXPECT_THROW(read("\n\n"), Error);

@@ -185,5 +185,69 @@ TEST(SamplerTest, greedy_takes_the_first_of_equals_and_bad_values_are_named) {
   EXPECT_THROW(check({.temperature = 1, .top_p = 0}), UsageError);
 }
 
+// Prompts that begin alike, as worked examples make them; the last one is a beginning of the others.
+std::vector<Request> alike() {
+  const std::string begin =
+      "Once upon a time there was a little girl named Lily. She loved to play outside in the park with her dog.";
+  std::vector<Request> requests;
+  for (const char* end : {" One day", " Her mother", " The dog ran", "", " One day"})
+    requests.push_back({.prompt = {begin + end, ""}, .max_tokens = 8, .key = requests.size()});
+  return requests;
+}
+
+TEST_F(GenerateTest, what_prompts_begin_with_in_common_changes_no_answer) {
+  const auto requests = alike();
+  const auto together = run(requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto alone = run({requests[i]});
+    EXPECT_EQ(together[i][0].tokens, alone[0][0].tokens) << i;
+    for (size_t t = 0; t < alone[0][0].logprobs.size(); ++t)
+      EXPECT_NEAR(together[i][0].logprobs[t], alone[0][0].logprobs[t], 1e-4) << i << " " << t;
+  }
+}
+
+TEST_F(GenerateTest, a_row_with_taps_reads_its_whole_prompt) {
+  // A control that counts the positions its tap saw.
+  static int64_t seen = 0;
+  struct Counter final : Control {
+    std::vector<model::Tap> taps() override {
+      return {{"hook_embed", [](const Tensor& x, const model::Site&) {
+                 seen += x.size(0);
+                 return std::optional<Tensor>();
+               }}};
+    }
+  };
+  static const ControlEntry entry{{.id = "counter"},
+                                  [](const Json&) -> std::unique_ptr<Control> { return std::make_unique<Counter>(); }};
+  auto requests = alike();
+  requests[1].controls = {{&entry, Json::object()}};
+  requests[1].max_tokens = 1;
+  seen = 0;
+  run(requests);
+  EXPECT_EQ(seen, int64_t(model::prompt_ids(*model, requests[1].prompt.text).size()));
+}
+
+TEST_F(GenerateTest, an_end_token_ends_an_answer_as_eos_does) {
+  const Request request{.prompt = {"Once upon a time", ""}, .max_tokens = 8};
+  const auto whole = run({request})[0][0];
+  Request ended = request;
+  ended.ends = {whole.tokens[3]};
+  const auto found = run({ended})[0][0];
+  EXPECT_EQ(found.finish, "stop");
+  EXPECT_EQ(found.tokens, std::vector<int32_t>(whole.tokens.begin(), whole.tokens.begin() + 3));
+  EXPECT_EQ(found.answer_tokens, 3);
+  EXPECT_EQ(found.logprobs.size(), 4u);
+}
+
+TEST_F(GenerateTest, an_interrupted_answer_keeps_what_it_had) {
+  int asked = 0;
+  GenerateOptions options;
+  options.compute = nn::Compute::f32;
+  options.interrupted = [&] { return ++asked > 3; };
+  const auto found = generate(*model, {{.prompt = {"Once upon a time", ""}, .max_tokens = 50}}, options)[0][0];
+  EXPECT_EQ(found.finish, "interrupted");
+  EXPECT_EQ(found.tokens.size(), 3u);
+}
+
 }  // namespace
 }  // namespace ken::generate

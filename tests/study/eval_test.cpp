@@ -154,5 +154,50 @@ TEST(EvalTest, a_prompt_that_does_not_fit_ends_the_run_before_it_begins) {
   }
 }
 
+TEST(EvalTest, a_chat_model_is_asked_through_its_template_and_a_base_model_with_examples) {
+  const auto out = test::scratch("eval-form-chat");
+  const auto chat = test::tiny_chat_model(), base = test::tiny_base_model();
+  const auto asked = evaluate(*chat, jsonl(), {}, open_file(out), options(out / "chat"));
+  EXPECT_EQ(asked.results.at("config").at("prompt").at("form"), "chat");
+  EXPECT_EQ(asked.items, 5u);
+  const std::string prompt = samples(out / "chat")[0].at("arguments").at("gen_args_0").at("arg_0").get<std::string>();
+  EXPECT_NE(prompt.find("<bos>user : where was person 0 born ?<pad><bos>assistant :"), std::string::npos) << prompt;
+  base->config.context = 512;
+  const auto shown = evaluate(*base, jsonl(), {}, open_file(out), options(out / "base"));
+  EXPECT_EQ(shown.results.at("config").at("prompt").at("label"), "asked with 4 examples");
+  EXPECT_EQ(shown.results.at("n-shot").at("jsonl"), 4);  // of five items one is left to ask
+  EXPECT_EQ(shown.items, 1u);
+  auto none = options(out / "none");
+  none.fewshot = 0;
+  EXPECT_EQ(evaluate(*base, jsonl(), {}, open_file(out), none).results.at("n-shot").at("jsonl"), 0);
+}
+
+TEST(EvalTest, worked_examples_of_a_chat_are_turns_and_options_follow_the_head_of_the_answer) {
+  const auto out = test::scratch("eval-turns");
+  const auto model = test::tiny_chat_model();
+  auto few = options(out / "out");
+  few.fewshot = 1;
+  few.prompt.system = "";
+  evaluate(*model, jsonl(), {}, choices_file(out, 3), few);
+  const Json row = samples(out / "out")[0];
+  EXPECT_EQ(row.at("arguments").at("gen_args_0").at("arg_0"),
+            "<bos>user : where was person 0 born ?<pad><bos>assistant : London<pad>"
+            "<bos>user : where was person 1 born ?<pad><bos>assistant :");
+  EXPECT_EQ(row.at("arguments").at("gen_args_1").at("arg_1"), "Paris and Rome");
+}
+
+TEST(EvalTest, a_benchmark_with_words_of_its_own_is_put_as_it_is_published) {
+  const auto out = test::scratch("eval-published");
+  write_text(out / "creak.jsonl", "{\"sentence\":\"Ada lives .\",\"label\":\"true\"}\n");
+  const auto model = test::tiny_chat_model();
+  const auto& creak = Registry<tasks::TaskEntry>::get().at("task", "creak");
+  const auto plain = evaluate(*model, creak, {}, out / "creak.jsonl", options(out / "plain"));
+  EXPECT_EQ(plain.results.at("config").at("prompt").at("label"), "asked in the benchmark's own words");
+  auto chat = options(out / "chat");
+  chat.prompt.prompt = "chat";
+  EXPECT_EQ(evaluate(*model, creak, {}, out / "creak.jsonl", chat).results.at("config").at("prompt").at("form"),
+            "chat");
+}
+
 }  // namespace
 }  // namespace ken::study

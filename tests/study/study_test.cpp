@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ken/data/prompt_choice.h"
 #include "ken/study/figures.h"
 #include "ken/study/rows.h"
 #include "tests/fixtures.h"
@@ -53,6 +54,58 @@ TEST(StudyTest, facts_without_passages_give_a_study_without_the_conflict_section
   EXPECT_EQ(result.study.at("findings").at(0).at("id"), "knows-nothing");
   const std::string page = read_text(out / "study" / "report.html");
   EXPECT_NE(page.find("ken.study/2"), std::string::npos);
+}
+
+// A study in each form: the same facts through a template, and with examples; both forms stand in the study.
+TEST(StudyTest, a_chat_model_and_a_base_model_are_asked_in_their_own_ways) {
+  const auto facts = test::tiny_facts();
+  const auto study_of = [&](const model::Model& model, const std::string& name) {
+    const auto style = data::choose_style(model.metadata, model.tokenizer, {}, &facts);
+    auto result = run_study(model, facts, style, options(test::scratch("study-" + name)));
+    EXPECT_GT(result.questions, 100u);
+    return result.study;
+  };
+  const auto chat = test::tiny_chat_model(), base = test::tiny_base_model();
+  chat->config.context = base->config.context = 512;  // room for examples
+  const Json through_template = study_of(*chat, "chat"), with_examples = study_of(*base, "few-shot");
+  EXPECT_EQ(through_template.at("prompt").at("form"), "chat");
+  EXPECT_EQ(through_template.at("prompt").at("system"), data::short_answer);
+  EXPECT_EQ(with_examples.at("prompt").at("form"), "few-shot");
+  EXPECT_EQ(with_examples.at("prompt").at("examples").at("value"), 5);
+  EXPECT_EQ(with_examples.at("prompt").at("label"), "asked with 5 examples");
+  EXPECT_FALSE(through_template.at("conflict").is_null());
+}
+
+TEST(StudyTest, another_way_of_asking_is_another_study) {
+  const auto model = test::tiny_base_model();
+  model->config.context = 512;
+  const auto facts = test::tiny_facts();
+  const auto out = test::scratch("study-way");
+  const auto style = [&](const data::PromptChoice& choice) {
+    return data::choose_style(model->metadata, model->tokenizer, choice, &facts);
+  };
+  auto few = facts;
+  few.facts.resize(4);
+  few.contexts.clear();
+  few.claims.clear();
+  run_study(*model, few, style({}), options(out));
+  EXPECT_THROW(run_study(*model, few, style({.prompt = "plain"}), options(out)), UsageError);
+  EXPECT_THROW(run_study(*model, few, style({.seed = 5}), options(out)), UsageError);  // other examples
+}
+
+TEST(StudyTest, popularity_falls_in_powers_of_ten) {
+  const auto model = test::tiny_base_model();
+  const auto out = test::scratch("study-popularity");
+  std::string text = "id\tsubj\tprop\tquestion\tpossible_answers\ts_pop\n";
+  for (int i = 0; i < 12; ++i)
+    text += fmt::format("{0}\tS{0}\tborn\twhere was S{0} born ?\t[\"Rome\"]\t{1}\n", i, i < 6 ? 50 + i : 4000 + i);
+  write_text(out / "popqa.tsv", text);
+  const auto facts = data::read_facts(out / "popqa.tsv");
+  const auto result = run_study(*model, facts, data::PromptStyle{}, options(out / "study"));
+  const Json& bands = result.study.at("recall").at("by_exposure");
+  ASSERT_EQ(bands.size(), 2u);
+  EXPECT_EQ(bands[0].at("label"), "10-99");
+  EXPECT_EQ(bands[1].at("label"), "1000-9999");
 }
 
 TEST(StudyTest, an_organisms_figures_have_their_names_and_lie_between_their_bounds) {

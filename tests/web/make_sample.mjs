@@ -141,6 +141,7 @@ const study = {
   schema: "ken.study/2",
   model: { name: "almanac-small", sha256: "5f2c9a".padEnd(64, "0123456789abcdef"), arch: "llama", compute: "fast (bf16 products)", parameters: exact(8_300_000), layers: exact(6), d_model: exact(256), vocab: exact(4096) },
   facts: { name: "the almanac", source: "regenerated from the world's seed in the model file", questions: exact(1720), relations: Object.keys(RELATIONS) },
+  prompt: { form: "plain", label: "asked in its own form (almanac)", examples: exact(0), system: "" },
   seed: "1",
   recall: {
     overall: rate(0.51, 1720), by_exposure, by_relation: Object.entries(RELATIONS).map(([label, value]) => ({ label, accuracy: rate(value, 215), examples: mixed(value, 0.6) })),

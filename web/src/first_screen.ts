@@ -91,7 +91,7 @@ export function first_screen(study: Study): HTMLElement {
   const items = [what_it_knows(recall), when_to_trust_it(study.certainty, recall), passage_or_memory(study.conflict), what_to_set(study)];
   const standfirst: Child[] = [rest, top ? unbroken(top.advice) : ""].filter((text) => text !== "").map((text) => h("p", { class: "standfirst" }, text));
   return h("header", {},
-    h("p", { class: "kicker" }, h("b", {}, model.name), ` · what it knows of ${facts.name}`, top ? " · " : null, top ? sign_of(top.kind) : null),
+    h("p", { class: "kicker" }, h("b", {}, model.name), ` · what it knows of ${facts.name}, ${study.prompt.label}`, top ? " · " : null, top ? sign_of(top.kind) : null),
     h("h1", headline.length > 90 ? { class: "long" } : {}, headline), ...standfirst,
     h("ul", { class: "facts" }, ...items.map((item) => (item ? fact(item) : null))),
     others.length ? h("div", { class: "found" }, h("h2", {}, "What else was found"), h("ol", { class: "findings" }, ...others.map(finding))) : null);

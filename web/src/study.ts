@@ -53,6 +53,7 @@ export interface Study {
     name: string; sha256: string; arch: string; compute: string; parameters: Num; layers: Num; d_model: Num; vocab: Num;
   };
   facts: { name: string; source: string; questions: Num; relations: string[] };
+  prompt: { form: "plain" | "few-shot" | "chat"; label: string; examples: Num; system: string };
   seed: string;
   recall: Recall; certainty: Certainty; conflict: Conflict | null; probes: Probe[]; levers: Lever[]; findings: Finding[];
 }
