@@ -42,7 +42,7 @@ std::vector<std::string> near_names(std::string_view name, const std::vector<std
 std::string unknown_name(std::string_view kind, std::string_view name, const std::vector<std::string>& known) {
   const auto near = near_names(name, known);
   if (!near.empty()) return fmt::format("unknown {} '{}'; did you mean {}?", kind, name, fmt::join(near, " or "));
-  if (known.size() <= 12) return fmt::format("unknown {} '{}'; known: {}", kind, name, fmt::join(known, ", "));
+  if (known.size() <= 32) return fmt::format("unknown {} '{}'; known: {}", kind, name, fmt::join(known, ", "));
   return fmt::format("unknown {} '{}'", kind, name);
 }
 
