@@ -8,11 +8,15 @@ namespace {
 void from_gguf(const io::TensorFile& file, Config& c) {
   gemma::shape(c);
   gemma::scale_by_size(c, 46);
+  if (!file.metadata.has("gemma2.attn_logit_softcapping")) c.attn_cap = 50;  // the first files had no keys for them
+  if (!file.metadata.has("gemma2.final_logit_softcapping")) c.final_cap = 30;
   c.windows = every_other_window(c, file.metadata.integer("gemma2.attention.sliding_window", 4096), 2);
 }
 
 void from_hf(const Json& json, Config& c) {
   gemma::from_hf(json, c);
+  if (!json.contains("attn_logit_softcapping")) c.attn_cap = 50;
+  if (!json.contains("final_logit_softcapping")) c.final_cap = 30;
   if (c.windows.empty()) c.windows = every_other_window(c, hf_integer(json, "sliding_window", 4096), 2);
 }
 

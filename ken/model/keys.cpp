@@ -311,8 +311,8 @@ Config usual_gguf_config(const io::TensorFile& file, const Arch& arch) {
   c.d_head = m.integer(prefix + "attention.key_length", c.d_model / c.n_heads);
   c.d_ff = m.integer(prefix + "feed_forward_length");
   c.context = m.integer(prefix + "context_length");
-  c.norm_eps =
-      m.number(prefix + "attention.layer_norm_rms_epsilon", m.number(prefix + "attention.layer_norm_epsilon", 1e-5));
+  const bool rms = m.has(prefix + "attention.layer_norm_rms_epsilon");
+  c.norm_eps = m.number(prefix + (rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"));
   c.rope_base = m.number(prefix + "rope.freq_base", 10000.0);
   c.rope_width = m.integer(prefix + "rope.dimension_count", c.d_head);
   expect_rope(c);
