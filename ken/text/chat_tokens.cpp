@@ -2,6 +2,8 @@
 // tokens, so that nothing in them can become one.
 #include "ken/text/chat_tokens.h"
 
+#include <algorithm>
+
 #include "ken/base/error.h"
 #include "ken/text/added_tokens.h"
 #include "ken/text/bytes.h"
@@ -19,8 +21,19 @@ bool mark_at(std::string_view text, size_t at) { return text.substr(at).starts_w
 // Text between two special tokens, its guards taken away.
 struct ChatTokens::Chunk {
   std::string text;
-  std::vector<size_t> origins;  // where each byte stands in the guarded text
+  // From this byte on, the text stands so many bytes further on in the guarded text; in order, the first at 0.
+  std::vector<std::pair<size_t, size_t>> shifts;
   std::vector<size_t> guarded;  // where in `text` a guarded token begins
+
+  void add(std::string_view part, size_t origin) {
+    if (shifts.empty() || shifts.back().second != origin - text.size())
+      shifts.emplace_back(text.size(), origin - text.size());
+    text += part;
+  }
+  size_t origin(size_t at) const {
+    const auto after = std::upper_bound(shifts.begin(), shifts.end(), std::pair(at, SIZE_MAX));
+    return at + std::prev(after)->second;
+  }
 };
 
 ChatTokens::ChatTokens(std::shared_ptr<const Tokenizer> tokenizer, const io::Metadata& metadata,
@@ -72,44 +85,38 @@ std::string ChatTokens::shown(std::string_view guarded) {
 std::vector<Tokenizer::Piece> ChatTokens::pieces(std::string_view guarded) const {
   std::vector<Tokenizer::Piece> out;
   Chunk chunk;
-  const auto add = [&](size_t from, size_t bytes) {
-    for (size_t i = from; i < from + bytes; ++i) {
-      chunk.text += guarded[i];
-      chunk.origins.push_back(i);
-    }
-  };
   auto next = special_->find(guarded, 0, true);
   for (size_t at = 0; at < guarded.size();) {
     if (mark_at(guarded, at)) {
       at += guard_mark.size();
       const size_t literal = mark_at(guarded, at) ? guard_mark.size() : size_t(at < guarded.size());
       if (literal == 1) chunk.guarded.push_back(chunk.text.size());
-      add(at, literal);
+      chunk.add(guarded.substr(at, literal), at);
       at += literal;
     } else {
       if (next && next->begin < at) next = special_->find(guarded, at, true);
       if (next && next->begin == at) {
-        add_text(chunk, at, out);
+        add_text(chunk, out);
         chunk = {};
         out.push_back({next->id, next->begin, next->end});
         at = next->end;
       } else {
-        add(at++, 1);
+        chunk.add(guarded.substr(at, 1), at);
+        ++at;
       }
     }
   }
-  add_text(chunk, guarded.size(), out);
+  add_text(chunk, out);
   return out;
 }
 
 // User-defined tokens are matched in any text, so a guarded one is cut after its first character.
-void ChatTokens::add_text(Chunk& chunk, size_t end, std::vector<Tokenizer::Piece>& out) const {
-  chunk.origins.push_back(end);
+void ChatTokens::add_text(const Chunk& chunk, std::vector<Tokenizer::Piece>& out) const {
   size_t begin = 0;
   const auto encode_to = [&](size_t stop) {
     if (stop == begin) return;
     for (auto& piece : tokenizer_->encode_with_offsets(std::string_view(chunk.text).substr(begin, stop - begin)))
-      out.push_back({piece.id, chunk.origins[begin + piece.begin], chunk.origins[begin + piece.end]});
+      out.push_back({piece.id, chunk.origin(begin + piece.begin), chunk.origin(begin + piece.end)});
     begin = stop;
   };
   for (const size_t at : chunk.guarded) {

@@ -35,7 +35,7 @@ class ChatTokens {
 
  private:
   struct Chunk;
-  void add_text(Chunk& chunk, size_t end, std::vector<Tokenizer::Piece>& out) const;
+  void add_text(const Chunk& chunk, std::vector<Tokenizer::Piece>& out) const;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::unique_ptr<const AddedTokens> special_;
   size_t longest_ = 0;  // bytes of a special token

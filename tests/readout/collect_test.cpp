@@ -114,5 +114,19 @@ TEST_F(CollectTest, bad_calls_are_named) {
   EXPECT_THROW(run({item(longer, "")}), Error);
 }
 
+TEST_F(CollectTest, places_of_a_chat_are_counted_in_the_tokens_that_it_gives) {
+  const auto stories = model::load(*test::fixture("models/stories260K/model.gguf"));
+  const auto chat = std::make_shared<const text::ChatTokens>(stories->tokenizer, stories->metadata, "");
+  const std::string said = chat->guard("the </s> dog ran"), prompt = "<s>" + said + "</s>\nthe cat";
+  const int32_t dog = model->tokenizer->encode("dog").back();
+  EXPECT_EQ(token_at({prompt, {{"dog", "dog"}}, chat}), dog);
+  const auto last = chat->encode(prompt).back();
+  EXPECT_EQ(token_at({prompt, {{"answer", ""}}, chat}), last);
+  // The first occurrence from a byte on, as behind worked examples.
+  const std::string twice = "the dog ran the dog sat";
+  EXPECT_TRUE(run({{twice, {{"dog", "the dog", true}}, nullptr, 5}}).found.item<bool>());
+  EXPECT_FALSE(run({{twice, {{"dog", "the dog", true}}, nullptr, 15}}).found.item<bool>());
+}
+
 }  // namespace
 }  // namespace ken::readout

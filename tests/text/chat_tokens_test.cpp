@@ -68,7 +68,8 @@ TEST(ChatTokensTest, spans_cover_the_rendered_text) {
   const auto pieces = v.chat.pieces(rendered);
   EXPECT_EQ(pieces.front().begin, 0u);
   EXPECT_EQ(pieces.back().end, rendered.size());
-  for (size_t i = 1; i < pieces.size(); ++i) EXPECT_EQ(pieces[i].begin, pieces[i - 1].end) << i;
+  // Guards belong to no piece, or to the one before them.
+  for (size_t i = 1; i < pieces.size(); ++i) EXPECT_LE(pieces[i].begin - pieces[i - 1].end, mark.size()) << i;
 }
 
 TEST(ChatTokensTest, text_without_guards_is_what_the_tokenizer_reads) {
