@@ -39,9 +39,11 @@ Question read_question(const Flags& flags) {
   if (flags.words.size() == 2 && !flags.model.empty())
     fail_usage("ask", "the model is named twice: {} and --model {}", flags.words[0], flags.model);
   Question question{flags.words.size() == 2 ? flags.words[0] : flags.model, flags.words.back(), read_passage(flags)};
+  // The end of a file's last line is no part of the passage.
+  question.passage.erase(question.passage.find_last_not_of(" \t\r\n") + 1);
   if (question.text.empty()) fail_usage("ask", "the question is empty");
   const bool given = !flags.context_file.empty() || !flags.context_text.empty();
-  if (given && question.passage.find_first_not_of(" \t\r\n") == std::string::npos)
+  if (given && question.passage.empty())
     fail_usage("ask", "the passage is empty; leave --context out to ask without one");
   return question;
 }

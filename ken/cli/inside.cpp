@@ -1,6 +1,7 @@
 // ken inside ID: runs an analysis by its card; numbers to stdout, tensors to a file. Families that hold Controls or
 // Estimators point to the commands that take them.
 #include "ken/cli/command.h"
+#include "ken/cli/prompt_flags.h"
 #include "ken/io/records.h"
 #include "ken/readout/analysis.h"
 
@@ -9,6 +10,7 @@ namespace {
 
 struct Flags {
   Common common;
+  PromptFlags prompt;
   std::string id, model, facts, out;
   std::vector<std::string> params;
   uint64_t seed = 0;
@@ -22,7 +24,7 @@ void run(const Flags& flags) {
   const Json params = resolve_params(entry.card, parse_named_params(joined).params);
   const auto model = open_model(flags.model);
   const auto facts = open_facts(*model, flags.facts);
-  const auto result = entry.run({*model, facts, data::prompt_style(model->metadata), flags.seed,
+  const auto result = entry.run({*model, facts, style_from(flags.prompt, *model, &facts, flags.seed), flags.seed,
                                  nn::compute_from(flags.common.compute), printer()},
                                 params);
   if (!flags.out.empty()) write_tensors({result.tensors.begin(), result.tensors.end()}, {}, flags.out);
@@ -42,7 +44,8 @@ void add(CLI::App& app) {
   app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
   app.add_option("--facts", flags->facts, "questions with answers; without it, the model's own world");
   app.add_option("-o,--out", flags->out, "safetensors file for the analysis' tensors");
-  app.add_option("--seed", flags->seed, "of folds and bootstrap")->capture_default_str();
+  app.add_option("--seed", flags->seed, "of folds, bootstrap and worked examples")->capture_default_str();
+  add_prompt_flags(app, flags->prompt);
   add_common(app, flags->common, "f32");
   app.callback([flags] { run(*flags); });
 }

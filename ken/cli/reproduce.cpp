@@ -1,6 +1,7 @@
 // ken reproduce: runs the claims over seeds; writes ID.json for each, prints whether it holds.
 #include "ken/study/reproduce.h"
 #include "ken/cli/command.h"
+#include "ken/cli/prompt_flags.h"
 #include "ken/train/organism.h"
 
 namespace ken::cli {
@@ -26,7 +27,7 @@ void run(const Flags& flags) {
   apply(flags.common);
   const auto model = open_model(flags.model);
   const auto facts = open_facts(*model, flags.facts);
-  const auto style = data::prompt_style(model->metadata);
+  const auto style = style_from({}, *model, &facts, 0);
   std::vector<const tasks::ClaimEntry*> claims;
   for (const auto& id : flags.ids) claims.push_back(&Registry<tasks::ClaimEntry>::get().at("claim", id));
   if (claims.empty()) claims = Registry<tasks::ClaimEntry>::get().all();

@@ -176,7 +176,7 @@ std::string facts_in(const std::string& label) {
   if (label == "0") return "facts that training never showed";
   for (const char* times : {"1-2", "3-6", "7-15", "16-40", "41+"})
     if (label == times) return fmt::format("facts seen {} times", label);
-  return fmt::format("facts in the band {}", label);
+  return fmt::format("facts of {}{}", label.starts_with("popularity") ? "" : "popularity ", label);
 }
 
 Json findings(const Json& study) {

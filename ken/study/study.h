@@ -29,7 +29,7 @@ StudyResult run_study(const model::Model& model, const data::FactSet& facts, con
 Json summarize(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
                const std::vector<Json>& rows, const StudyOptions& options);
 Json findings(const Json& study);
-// A band of exposure in words; bands of popularity keep their numbers.
+// A band of exposure in words, or of popularity.
 std::string facts_in(const std::string& label);
 // The self-contained page: the built page with the study's JSON put in.
 std::string report_html(const Json& study);

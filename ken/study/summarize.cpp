@@ -44,7 +44,7 @@ std::string Bands::label(int64_t exposure) const {
   if (popularity_ || most_ > 100000) {
     int64_t low = 1;
     while (low <= exposure / 10) low *= 10;
-    if (exposure == 0) return "0";
+    if (exposure == 0) return popularity_ ? "popularity 0" : "0";  // never looked up, or never seen in training
     return low > INT64_MAX / 10 ? fmt::format("{}+", low) : fmt::format("{}-{}", low, low * 10 - 1);
   }
   static const std::pair<int64_t, const char*> bands[] = {

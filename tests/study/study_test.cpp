@@ -98,14 +98,20 @@ TEST(StudyTest, popularity_falls_in_powers_of_ten) {
   const auto out = test::scratch("study-popularity");
   std::string text = "id\tsubj\tprop\tquestion\tpossible_answers\ts_pop\n";
   for (int i = 0; i < 12; ++i)
-    text += fmt::format("{0}\tS{0}\tborn\twhere was S{0} born ?\t[\"Rome\"]\t{1}\n", i, i < 6 ? 50 + i : 4000 + i);
+    text += fmt::format("{0}\tS{0}\tborn\twhere was S{0} born ?\t[\"Rome\"]\t{1}\n", i,
+                        i < 4   ? 0
+                        : i < 8 ? 50 + i
+                                : 4000 + i);
   write_text(out / "popqa.tsv", text);
   const auto facts = data::read_facts(out / "popqa.tsv");
   const auto result = run_study(*model, facts, data::PromptStyle{}, options(out / "study"));
   const Json& bands = result.study.at("recall").at("by_exposure");
-  ASSERT_EQ(bands.size(), 2u);
-  EXPECT_EQ(bands[0].at("label"), "10-99");
-  EXPECT_EQ(bands[1].at("label"), "1000-9999");
+  ASSERT_EQ(bands.size(), 3u);
+  EXPECT_EQ(bands[0].at("label"), "popularity 0");
+  EXPECT_EQ(bands[1].at("label"), "10-99");
+  EXPECT_EQ(bands[2].at("label"), "1000-9999");
+  EXPECT_EQ(facts_in("popularity 0"), "facts of popularity 0");
+  EXPECT_EQ(facts_in("10-99"), "facts of popularity 10-99");
 }
 
 TEST(StudyTest, an_organisms_figures_have_their_names_and_lie_between_their_bounds) {
