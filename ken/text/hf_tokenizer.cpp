@@ -27,10 +27,13 @@ bool has_type(const std::vector<Json>& steps, const char* type) {
   fail("tokenizer", "tokenizer.json: {} is not supported; convert the model to GGUF with its own tools", what);
 }
 
-size_t id_of(const Json& id, const std::string& token) {
-  if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= int64_t(most_tokens))
-    fail("tokenizer", "tokenizer.json: token '{}' has the id {}; ids are 0 to {}", token,
-         id.is_number() ? id.dump() : id.type_name(), most_tokens - 1);
+// `listed`: how many tokens the file has. Ids may leave some out, but not so many that a few bytes stand for a table of
+// any size.
+size_t id_of(const Json& id, const std::string& token, size_t listed) {
+  const size_t most = std::min(most_tokens, 4 * listed + (size_t{1} << 16));
+  if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= int64_t(most))
+    fail("tokenizer", "tokenizer.json: token '{}' has the id {}; ids of {} tokens are 0 to {}", token.substr(0, 80),
+         id.is_number() ? id.dump() : id.type_name(), listed, most - 1);
   return size_t(id.get<int64_t>());
 }
 
@@ -103,10 +106,18 @@ class Reader {
     metadata_.values["tokenizer.ken." + key] = std::move(value);
   }
 
+  size_t listed() const { return member(model_, "vocab").size() + member(json_, "added_tokens").size(); }
+
   // Files of before 2021 leave the type out; what their model holds says it.
+  static std::string untagged_type(const Json& model) {
+    if (member(model, "vocab").is_array()) return "Unigram";
+    if (!member(model, "merges").is_null()) return "BPE";
+    return member(model, "max_input_chars_per_word").is_null() ? "WordLevel" : "WordPiece";
+  }
+
   static std::string model_type(const Json& model) {
     std::string type = text_of(model, "type");
-    if (type.empty()) type = member(model, "vocab").is_array() ? "Unigram" : "BPE";
+    if (type.empty()) type = untagged_type(model);
     if (type != "BPE" && type != "Unigram" && type != "WordPiece") refuse("the model type '" + type + "'");
     if (type == "BPE" &&
         (!text_of(model, "end_of_word_suffix").empty() || !text_of(model, "continuing_subword_prefix").empty()))
@@ -120,7 +131,7 @@ class Reader {
     const std::string unknown = text_of(model_, "unk_token");
     const bool bytes = flag_of(model_, "byte_fallback");
     for (const auto& [token, id] : vocabulary.items()) {
-      tokens_.place(id_of(id, token), token,
+      tokens_.place(id_of(id, token, listed()), token,
                     token == unknown && !byte_level_ ? TokenType::unknown
                     : bytes && byte_of_piece(token)  ? TokenType::byte
                                                      : TokenType::normal);
@@ -142,7 +153,7 @@ class Reader {
     }
     const Json& unknown = member(model_, "unk_id");
     if (unknown.is_null()) return;
-    const size_t id = id_of(unknown, "unk_id");
+    const size_t id = id_of(unknown, "unk_id", listed());
     if (id >= scores_.size()) fail("tokenizer", "tokenizer.json: unk_id {} is no entry of the vocabulary", id);
     tokens_.types[id] = int64_t(TokenType::unknown);
     put("unknown_token_id", int64_t(id));
@@ -151,21 +162,23 @@ class Reader {
   void read_added() {
     const Json& added = member(json_, "added_tokens");
     Json flagged = Json::array();
+    size_t normalized = 0, all = 0;
+    bool plain = normalizers_.empty();
     for (const Json& token : added.is_array() ? added : Json::array()) {
       const std::string content = text_of(token, "content");
-      const size_t id = id_of(member(token, "id"), content);
+      const size_t id = id_of(member(token, "id"), content, listed());
       tokens_.add(id, content, flag_of(token, "special"));
       Json flags{{"id", id}};
       for (const char* flag : {"lstrip", "rstrip", "single_word", "normalized"})
         if (flag_of(token, flag)) flags[flag] = true;
+      ++all;
+      normalized += flags.contains("normalized");
+      plain = plain && flags.size() == 1u + flags.contains("normalized");
       if (flags.size() > 1) flagged.push_back(std::move(flags));
     }
     tokens_.fill_gaps();
-    // Without a normaliser, to be matched in normalised text is to be matched later only.
-    const bool plain = normalizers_.empty() && std::none_of(flagged.begin(), flagged.end(), [](const Json& flags) {
-                         return flags.contains("lstrip") || flags.contains("rstrip") || flags.contains("single_word");
-                       });
-    if (!plain) put_own("added_tokens", flagged.dump());
+    // Without a normaliser, to be matched in normalised text is to be matched after those that are not.
+    if (!plain || (normalized > 0 && normalized < all)) put_own("added_tokens", flagged.dump());
   }
 
   // "left right", or since 2024 ["left", "right"].
@@ -326,11 +339,14 @@ io::Metadata tokenizer_metadata(const Json& tokenizer, const Json& tokenizer_con
 void add_folder_tokens(io::Metadata& metadata, const Json& config, const Json& added_tokens) {
   auto& values = metadata.values;
   Tokens tokens{metadata.texts("tokenizer.ggml.tokens"), metadata.integers("tokenizer.ggml.token_type")};
-  for (const auto& [content, id] : added_tokens.items()) tokens.add(id_of(id, content), content, false);
   const Json& decoder = member(config, "added_tokens_decoder");
-  for (const auto& [name, token] : (decoder.is_object() ? decoder : Json::object()).items()) {
+  if (!decoder.is_null() && !decoder.is_object())
+    fail("tokenizer", "tokenizer_config.json: added_tokens_decoder is no object; download it again");
+  const size_t listed = tokens.texts.size() + added_tokens.size() + decoder.size();
+  for (const auto& [content, id] : added_tokens.items()) tokens.add(id_of(id, content, listed), content, false);
+  for (const auto& [name, token] : decoder.items()) {
     const Json id = parse_json(name);
-    tokens.add(id_of(id, name), text_of(token, "content"), flag_of(token, "special"));
+    tokens.add(id_of(id, name, listed), text_of(token, "content"), flag_of(token, "special"));
   }
   tokens.fill_gaps();
   const auto put_id = [&](const char* key, const std::string& token) {

@@ -22,23 +22,32 @@ Json parsed(const fs::path& path, size_t limit) {
 
 Json optional(const fs::path& path) { return fs::exists(path) ? parsed(path, size_t{1} << 26) : Json::object(); }
 
+bool is_model(const fs::path& path) {
+  const bool versioned = path.stem().extension() == ".model" && path.extension().string().starts_with(".v");
+  return path.extension() == ".model" || versioned;
+}
+
+// The first of its files that a folder has, else the name of the first.
+fs::path file_of(const fs::path& folder) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model"})
+    if (fs::exists(folder / name)) return folder / name;
+  return folder / "tokenizer.json";
+}
+
 }  // namespace
 
 bool is_tokenizer_path(const fs::path& path) {
-  return fs::is_directory(path) || path.extension() == ".json" || path.extension() == ".model";
+  return fs::is_directory(path) || path.extension() == ".json" || is_model(path);
 }
 
-bool has_tokenizer(const fs::path& folder) {
-  return fs::exists(folder / "tokenizer.json") || fs::exists(folder / "tokenizer.model");
-}
+bool has_tokenizer(const fs::path& folder) { return fs::exists(file_of(folder)); }
 
 io::Metadata tokenizer_metadata(const fs::path& path) {
   const bool folder = fs::is_directory(path);
-  const fs::path json = path / "tokenizer.json", model = path / "tokenizer.model";
-  const fs::path file = !folder ? path : fs::exists(model) && !fs::exists(json) ? model : json;
+  const fs::path file = folder ? file_of(path) : path;
   const Json settings = folder ? optional(path / "tokenizer_config.json") : Json::object();
   io::Metadata metadata;
-  if (file.extension() == ".model") {
+  if (is_model(file)) {
     metadata = sentencepiece_metadata(read_text(file, most_bytes));
     if (folder) add_folder_tokens(metadata, settings, optional(path / "added_tokens.json"));
   } else {

@@ -1,13 +1,13 @@
 // Which files hold a tokenizer of their own, beside a GGUF file's keys. tokenizer_metadata() (tokenizer.h) reads each:
-// a Hugging Face folder (tokenizer.json, else tokenizer.model), a tokenizer.json or a tokenizer.model.
+// a Hugging Face folder (tokenizer.json, else tokenizer.model or spiece.model), or one of these files.
 #pragma once
 #include "ken/base/files.h"
 
 namespace ken::text {
 
-// A folder, or a file that ends in .json or .model.
+// A folder, or a file whose name ends in .json, .model or a version of it (tokenizer.model.v3).
 bool is_tokenizer_path(const fs::path& path);
-// Whether a Hugging Face folder holds one of the two files.
+// Whether a Hugging Face folder holds one of these files.
 bool has_tokenizer(const fs::path& folder);
 
 }  // namespace ken::text

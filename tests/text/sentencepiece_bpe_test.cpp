@@ -80,6 +80,13 @@ TEST(SentencepieceBpeTest, AddedTokensAreMatchedBeforePieces) {
   EXPECT_EQ(tokenizer->encode("<s>"), (Ids{1, 0}));  // unknown characters in a row are one token, as in SentencePiece
 }
 
+TEST(SentencepieceBpeTest, Phi3sMarkupTakesTheSpaceBehindIt) {
+  auto metadata = vocabulary({{"<unk>", 2}, {mark}, {"a"}, {"<s>", 3}, {"<|end|>", 3}, {mark + "a"}});
+  EXPECT_EQ(text::tokenizer_from_gguf(metadata)->encode("<|end|>\n a", true), (Ids{4, 1, 0, 5}));
+  metadata.values["general.name"] = std::string("Phi-3 mini");
+  EXPECT_EQ(text::tokenizer_from_gguf(metadata)->encode("<|end|>\n a<s> a", true), (Ids{4, 5, 3, 1, 5}));
+}
+
 TEST(SentencepieceBpeTest, TextThatLooksLikeAByteIsText) {
   const auto tokenizer = text::tokenizer_from_gguf(vocabulary(with_bytes({{"<unk>", 2}, {mark}})));
   EXPECT_EQ(tokenizer->encode("<0x41>").size(), 7);

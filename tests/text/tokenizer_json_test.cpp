@@ -7,6 +7,7 @@
 #include "ken/base/files.h"
 #include "ken/text/hf_tokenizer.h"
 #include "ken/text/json_fields.h"
+#include "tests/fixtures.h"
 #include "tests/text/vocabularies.h"
 
 namespace {
@@ -48,6 +49,17 @@ TEST(TokenizerJsonTest, EveryShapeGivesHuggingFacesIds) {
       const std::string text = test[0];
       EXPECT_EQ(tokenizer->encode(text, true), test[1].get<Ids>()) << one["name"] << ": '" << text << "'";
     }
+  }
+}
+
+// What `ken convert` writes: the steps survive in keys of their own.
+TEST(TokenizerJsonTest, AGgufFileOfItCutsTextAlike) {
+  const auto file = test::scratch("tokenizer-json") / "vocabulary.gguf";
+  for (const Json& one : shapes()) {
+    io::write_gguf(file, text::tokenizer_metadata(one["tokenizer"], Json::object()), {});
+    const auto tokenizer = text::tokenizer_from_gguf(io::open_tensors(file)->metadata);
+    for (const Json& test : one["cases"])
+      EXPECT_EQ(tokenizer->encode(test[0].get<std::string>(), true), test[1].get<Ids>()) << one["name"];
   }
 }
 
@@ -94,6 +106,15 @@ TEST(TokenizerJsonTest, ComposedTextHasTheOffsetsOfWhatWasGiven) {
   EXPECT_EQ(pieces[1].end, 10);
 }
 
+TEST(TokenizerJsonTest, AModelWithoutATypeIsKnownByWhatItHolds) {
+  for (const std::string name : {"gpt2", "t5", "bert-uncased"}) {
+    Json json = shape(name)["tokenizer"];
+    json["model"].erase("type");
+    const Json& test = shape(name)["cases"][0];
+    EXPECT_EQ(tokenizer_of(json)->encode(test[0].get<std::string>(), true), test[1].get<Ids>()) << name;
+  }
+}
+
 TEST(TokenizerJsonTest, PlainShapesNeedNoKeysOfKen) {
   for (const std::string name : {"llama3", "gpt2", "smollm2", "olmo2", "cl100k-removed-inverted"}) {
     const auto metadata = text::tokenizer_metadata(shape(name)["tokenizer"], Json::object());
@@ -125,6 +146,9 @@ TEST(TokenizerJsonTest, WhatIsNotSupportedIsNamed) {
   json = shape("t5")["tokenizer"];
   json["model"]["unk_id"] = 99;
   expect_error(json, "99");
+  json = shape("gpt2")["tokenizer"];
+  json["added_tokens"][0]["id"] = 1 << 20;
+  expect_error(json, "1048576");
   json = shape("split-previous")["tokenizer"];
   json["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Sideways";
   expect_error(json, "Sideways");
