@@ -28,18 +28,6 @@ fs::path file_of(const fs::path& folder) {
   return folder / "tokenizer.json";
 }
 
-bool is_model(const fs::path& path) {
-  const bool versioned = path.stem().extension() == ".model" && path.extension().string().starts_with(".v");
-  return path.extension() == ".model" || versioned;
-}
-
-// The first of its files that a folder has, else the name of the first.
-fs::path file_of(const fs::path& folder) {
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model"})
-    if (fs::exists(folder / name)) return folder / name;
-  return folder / "tokenizer.json";
-}
-
 }  // namespace
 
 bool is_tokenizer_path(const fs::path& path) {
