@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "fuzz/spans.h"
 #include "ken/base/error.h"
 #include "ken/text/sentencepiece_model.h"
-#include "ken/text/tokenizer.h"
 
 using namespace ken;
 
@@ -16,13 +16,7 @@ void check(const text::Tokenizer& tokenizer, const std::string& line) {
   for (const int32_t id : tokenizer.encode(line, true))
     if (id < 0 || id >= tokenizer.vocab_size()) std::abort();
   tokenizer.decode(tokenizer.encode(line));
-  size_t end = 0;
-  const auto pieces = tokenizer.encode_with_offsets(line);
-  for (const auto& piece : pieces) {
-    if (piece.begin != end || piece.end < piece.begin) std::abort();
-    end = piece.end;
-  }
-  if (!pieces.empty() && end != line.size()) std::abort();
+  check_spans(tokenizer, line);
 }
 
 }  // namespace

@@ -4,27 +4,12 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "fuzz/spans.h"
 #include "ken/base/error.h"
 #include "ken/text/hf_tokenizer.h"
 #include "ken/text/json_fields.h"
-#include "ken/text/tokenizer.h"
 
 using namespace ken;
-
-namespace {
-
-// The spans lie in order and have no gaps.
-void check_spans(const text::Tokenizer& tokenizer, std::string_view line) {
-  size_t end = 0;
-  const auto pieces = tokenizer.encode_with_offsets(line);
-  for (const auto& piece : pieces) {
-    if (piece.begin != end || piece.end < piece.begin) std::abort();
-    end = piece.end;
-  }
-  if (!pieces.empty() && end != line.size()) std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Json json = text::parse_json({reinterpret_cast<const char*>(data), size});

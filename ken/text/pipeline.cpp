@@ -73,6 +73,16 @@ void Pipeline::run(std::string_view text, bool parse_special, const PreTokenizer
   }
 }
 
+Pipeline::Pieces Pipeline::pieces(std::string_view text, bool parse_special, const Encode& encode) const {
+  Pieces out;
+  run(
+      text, parse_special, [&](const MappedText& from, std::string_view word) { encode(from, word, out); },
+      [&](int32_t id, size_t begin, size_t end) {
+        out.push_back({id, begin, end});
+      });
+  return out;
+}
+
 void Pipeline::run_plain(std::string_view text, size_t offset, bool parse_special, const PreTokenizer::Words& word,
                          const Added& added) const {
   bool prefix = space_first_ && offset == 0 && text[0] != ' ';

@@ -31,6 +31,10 @@ class Pipeline {
   // its span in `text`.
   using Added = std::function<void(int32_t id, size_t begin, size_t end)>;
   void run(std::string_view text, bool parse_special, const PreTokenizer::Words& word, const Added& added) const;
+  // The pieces of a text: those that `encode` appends for each word, and the added tokens between them.
+  using Pieces = std::vector<Tokenizer::Piece>;
+  using Encode = std::function<void(const MappedText& from, std::string_view word, Pieces& out)>;
+  Pieces pieces(std::string_view text, bool parse_special, const Encode& encode) const;
 
  private:
   void run_plain(std::string_view text, size_t offset, bool parse_special, const PreTokenizer::Words& word,

@@ -36,12 +36,12 @@ class Tokenizer {
 };
 
 // From tokenizer.ggml.* keys: model "gpt2" (byte-level BPE, pre-tokeniser by tokenizer.ggml.pre; an unknown one is an
-// error that lists the known) and "llama" (SentencePiece BPE with byte fallback).
+// error that lists the known), "llama" (SentencePiece BPE with byte fallback), "t5" (unigram) and "bert" (WordPiece).
 std::shared_ptr<const Tokenizer> tokenizer_from_gguf(const io::Metadata& metadata);
 
-// The same keys from a Hugging Face folder's tokenizer.json (and tokenizer_config.json, chat_template.jinja):
-// byte-level and SentencePiece BPE. What is not supported is an error that quotes it.
-io::Metadata tokenizer_metadata(const fs::path& folder);
+// The same keys from a Hugging Face folder's tokenizer.json or tokenizer.model (and tokenizer_config.json,
+// chat_template.jinja), or from one of the two files alone. What is not supported is an error that quotes it.
+io::Metadata tokenizer_metadata(const fs::path& path);
 
 // A byte-level BPE trained on words: merges are learned, most frequent pair first (ties by bytes, so the result does
 // not depend on hashing), until every word is one token or `max_vocab` is reached. A word carries its leading space if

@@ -62,16 +62,15 @@ class Unigram final : public PieceTokenizer {
   }
 
   std::vector<Piece> run(std::string_view text, bool parse_special) const override {
+    if (pipeline_)
+      return pipeline_->pieces(text, parse_special,
+                               [&](auto& from, auto word, auto& out) { encode_word(from, word, out); });
     std::vector<Piece> out;
-    const auto added = [&](int32_t id, size_t begin, size_t end) { out.push_back({id, begin, end}); };
-    if (pipeline_) {
-      pipeline_->run(
-          text, parse_special, [&](const MappedText& from, std::string_view word) { encode_word(from, word, out); },
-          added);
-    } else {
-      text_->run(
-          text, parse_special, [&](const MappedText& part) { encode_word(part, part.text, out); }, added);
-    }
+    text_->run(
+        text, parse_special, [&](const MappedText& part) { encode_word(part, part.text, out); },
+        [&](int32_t id, size_t begin, size_t end) {
+          out.push_back({id, begin, end});
+        });
     return out;
   }
 

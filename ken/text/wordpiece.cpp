@@ -80,13 +80,8 @@ class WordPiece final : public PieceTokenizer {
   }
 
   std::vector<Piece> run(std::string_view text, bool parse_special) const override {
-    std::vector<Piece> out;
-    pipeline_->run(
-        text, parse_special, [&](const MappedText& from, std::string_view word) { encode_word(from, word, out); },
-        [&](int32_t id, size_t begin, size_t end) {
-          out.push_back({id, begin, end});
-        });
-    return out;
+    return pipeline_->pieces(text, parse_special,
+                             [&](auto& from, auto word, auto& out) { encode_word(from, word, out); });
   }
 
   // The longest piece that `rest` begins with: its id and length.

@@ -1,39 +1,22 @@
 // ken ask, chat, study and eval as a user calls them on a base model, a chat model and an organism.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <sstream>
 
 #include "ken/base/files.h"
 #include "ken/model/model.h"
 #include "tests/fixtures.h"
+#include "tests/program.h"
 #include "tests/tiny.h"
 
 namespace ken::cli {
 namespace {
 
-struct Result {
-  int code;
-  std::string text;  // stdout and stderr
-};
-
-Result shell(const std::string& command) {
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  Result result{-1, ""};
-  std::array<char, 4096> buffer;
-  while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) result.text.append(buffer.data(), n);
-  const int status = ::pclose(pipe);
-  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
-}
-
-std::string program() { return std::getenv("KEN_PROGRAM") ? std::getenv("KEN_PROGRAM") : "build/ken"; }
+using Result = test::Ran;
 
 Result ken(const std::string& arguments, const std::string& input = "") {
-  return shell((input.empty() ? "" : "printf '" + input + "' | ") + program() + " " + arguments + " --threads 1 2>&1");
+  return test::shell((input.empty() ? "" : "printf '" + input + "' | ") + test::program() + " " + arguments +
+                     " --threads 1 2>&1");
 }
 
 void expect(const Result& result, int code, const std::string& part) {
@@ -184,12 +167,12 @@ TEST(ChatCommandTest, the_contexts_end_is_told_before_and_when_it_is_reached) {
 TEST(ChatCommandTest, ctrl_c_ends_the_answer_and_not_the_program) {
   const std::string model = saved("long", test::tiny_base_model(), 200000), out = (folder() / "chat.out").string();
   const auto found =
-      shell("(printf 'where was\\n'; while [ ! -e " + out + ".go ]; do sleep 0.05; done; printf 'he\\n/quit\\n') | " +
-            program() + " chat " + model + " --plain --threads 1 --max-tokens 150000 >" + out +
-            " 2>&1 & job=$!; until [ -s " + out + " ]; do sleep 0.05; done; kill -INT $job; touch " + out +
-            ".go; until grep -q 'ended here' " + out +
-            "; do sleep 0.05; done; for again in 1 2 3 4 5 6; do sleep 0.3; kill -INT $job; done 2>/dev/null; "
-            "wait $job; echo code $?");
+      test::shell("(printf 'where was\\n'; while [ ! -e " + out +
+                  ".go ]; do sleep 0.05; done; printf 'he\\n/quit\\n') | " + test::program() + " chat " + model +
+                  " --plain --threads 1 --max-tokens 150000 >" + out + " 2>&1 & job=$!; until [ -s " + out +
+                  " ]; do sleep 0.05; done; kill -INT $job; touch " + out + ".go; until grep -q 'ended here' " + out +
+                  "; do sleep 0.05; done; for again in 1 2 3 4 5 6; do sleep 0.3; kill -INT $job; done 2>/dev/null; "
+                  "wait $job; echo code $?");
   EXPECT_NE(found.text.find("code 0"), std::string::npos) << found.text;
   EXPECT_NE(read_text(out).find("the answer was ended here"), std::string::npos);
 }

@@ -1,36 +1,20 @@
 // The program as a user calls it: exit codes, near names, what each bad input says.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-
 #include "ken/base/files.h"
 #include "ken/io/tensors.h"
 #include "ken/model/model.h"
 #include "tests/fixtures.h"
+#include "tests/program.h"
 #include "tests/tiny.h"
 
 namespace ken::cli {
 namespace {
 
-struct Result {
-  int code;
-  std::string text;  // stdout and stderr
-};
+using Result = test::Ran;
 
 Result ken(const std::string& arguments, const std::string& input = "") {
-  const char* program = std::getenv("KEN_PROGRAM");
-  const std::string command = (input.empty() ? "" : "printf '%s' '" + input + "' | ") +
-                              std::string(program ? program : "build/ken") + " " + arguments + " 2>&1";
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  Result result{-1, ""};
-  std::array<char, 4096> buffer;
-  while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) result.text.append(buffer.data(), n);
-  const int status = ::pclose(pipe);
-  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
+  return test::shell((input.empty() ? "" : "printf '%s' '" + input + "' | ") + test::program() + " " + arguments +
+                     " 2>&1");
 }
 
 void expect(const Result& result, int code, const std::string& part) {
@@ -230,16 +214,10 @@ TEST(CliTest, a_signal_ends_a_batch_and_the_same_command_goes_on) {
   const fs::path file = folder() / "signal.txt", out = folder() / "signal";
   // A world that takes far longer to write than the signal to come.
   write_text(file, "version\nworld --people 5000 --documents 2000000 -o ${out}\n");
-  const std::string program = std::getenv("KEN_PROGRAM") ? std::getenv("KEN_PROGRAM") : "build/ken";
   const std::string wait = "until grep -qs running " + (out / "2" / "status.json").string() + "; do sleep 0.05; done";
-  std::FILE* pipe = ::popen((program + " run " + file.string() + " -o " + out.string() + " 2>&1 & job=$!; " + wait +
-                             "; kill -TERM $job; wait $job; echo code $?")
-                                .c_str(),
-                            "r");
-  std::string text;
-  std::array<char, 4096> buffer;
-  while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) text.append(buffer.data(), n);
-  ::pclose(pipe);
+  const std::string text = test::shell(test::program() + " run " + file.string() + " -o " + out.string() +
+                                       " 2>&1 & job=$!; " + wait + "; kill -TERM $job; wait $job; echo code $?")
+                               .text;
   EXPECT_NE(text.find("interrupted by signal 15"), std::string::npos) << text;
   EXPECT_NE(text.find("code 1"), std::string::npos) << text;
   EXPECT_EQ(Json::parse(read_text(out / "2" / "status.json")).at("state"), "interrupted");

@@ -1,13 +1,12 @@
 // Every command that README.md and docs/quickstart.md show as "$ ..." runs as it stands, and prints what stands below
 // it.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <sstream>
 
 #include "ken/base/files.h"
 #include "tests/fixtures.h"
+#include "tests/program.h"
 
 namespace ken {
 namespace {
@@ -37,16 +36,11 @@ std::vector<Snippet> snippets(const fs::path& file) {
 }
 
 std::string run(const std::string& command, const fs::path& folder, int& code) {
-  const fs::path program = fs::absolute(std::getenv("KEN_PROGRAM") ? std::getenv("KEN_PROGRAM") : "build/ken");
-  const std::string line = "cd '" + folder.string() + "' && PATH='" + program.parent_path().string() + "':$PATH && " +
-                           command + " 2>/dev/null";
-  std::FILE* pipe = ::popen(line.c_str(), "r");
-  std::string text;
-  char buffer[4096];
-  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, n);
-  const int status = ::pclose(pipe);
-  code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return text;
+  const fs::path program = fs::absolute(test::program());
+  const auto ran = test::shell("cd '" + folder.string() + "' && PATH='" + program.parent_path().string() +
+                               "':$PATH && " + command + " 2>/dev/null");
+  code = ran.code;
+  return ran.text;
 }
 
 TEST(ReadmeTest, every_snippet_runs_and_prints_what_is_shown) {
