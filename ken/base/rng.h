@@ -22,7 +22,9 @@ inline std::array<uint32_t, 4> philox(uint64_t key, uint64_t high, uint64_t low)
 // A stream of numbers for one key and one stream id; copying it copies its place.
 class Rng {
  public:
-  explicit Rng(uint64_t seed, uint64_t stream = 0) : seed_(seed), stream_(stream) {}
+  // From the given block of four numbers on.
+  explicit Rng(uint64_t seed, uint64_t stream = 0, uint64_t block = 0)
+      : seed_(seed), stream_(stream), counter_(block) {}
 
   uint32_t next() {
     if (used_ == 4) {
@@ -50,7 +52,7 @@ class Rng {
   }
 
  private:
-  uint64_t seed_, stream_, counter_ = 0;
+  uint64_t seed_, stream_, counter_;
   std::array<uint32_t, 4> block_{};
   int used_ = 4;
 };

@@ -58,10 +58,13 @@ Config named_shape(const std::string& name) {
 Tensor random_weights(const Config& config, const std::string& name, const nn::Matrix& shape, uint64_t seed,
                       uint64_t index) {
   const double scale = scale_of(config, name, double(shape.in));
-  Rng rng(seed, index);
   const Tensor weights = at::empty({shape.out, shape.in}, at::kFloat);
   float* x = weights.data_ptr<float>();
-  for (int64_t i = 0; i < weights.numel(); ++i) x[i] = float(rng.normal() * scale);
+  // A normal number takes one block of the counter, so the threads draw what one would draw in a row.
+  at::parallel_for(0, weights.numel(), 1 << 14, [&](int64_t begin, int64_t end) {
+    Rng rng(seed, index, uint64_t(begin));
+    for (int64_t i = begin; i < end; ++i) x[i] = float(rng.normal() * scale);
+  });
   return weights;
 }
 

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "ken/base/error.h"
+#include "ken/base/rng.h"
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
@@ -15,6 +18,15 @@ TEST(RandomModelTest, named_shapes_have_the_sizes_of_their_names) {
   EXPECT_EQ(frame(named_shape("gpt2-124m"))->parameters(), 124439808);  // GPT-2
   EXPECT_EQ(frame(named_shape("llama-125m"))->parameters(), 134105856);
   EXPECT_THROW(named_shape("llama-2b"), UsageError);
+}
+
+TEST(RandomModelTest, weights_are_the_streams_numbers_in_a_row) {
+  nn::Matrix shape;
+  shape.out = 300, shape.in = 200;
+  const Tensor threaded = random_weights(Config{.n_layers = 2}, "blocks.0.attn.W_Q", shape, 9, 4).flatten();
+  Rng rng(9, 4);
+  for (int64_t i = 0; i < threaded.numel(); ++i)
+    ASSERT_EQ(threaded[i].item<float>(), float(rng.normal() * (0.7 / std::sqrt(200.0)))) << i;
 }
 
 TEST(RandomModelTest, a_file_made_matrix_by_matrix_is_the_file_of_the_whole_model) {
