@@ -269,15 +269,17 @@ class Loop {
   }
 
   void append(Active& row, int32_t token) {
-    row.result.tokens.push_back(token);
+    auto& tokens = row.result.tokens;
+    const auto last = tokens.empty() ? std::nullopt : std::optional(tokens.back());
+    tokens.push_back(token);
     for (auto& stream : row.streams) stream.pending = {token};
     if (!model_.tokenizer) return;
     const size_t before = row.decoded.size();
-    row.decoded = model_.tokenizer->decode(row.result.tokens);
+    row.decoded += text::decode_next(*model_.tokenizer, last, token);
     const Request& request = requests_[row.request];
     size_t cut = std::string::npos;
     for (const auto& stop : request.stop)
-      if (!stop.empty()) cut = std::min(cut, row.decoded.find(stop));
+      if (!stop.empty()) cut = std::min(cut, row.decoded.find(stop, before - std::min(before, stop.size() - 1)));
     if (cut != std::string::npos) {
       row.decoded.resize(cut);
       row.result.answer_tokens = tokens_before(row, cut);

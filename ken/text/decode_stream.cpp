@@ -29,13 +29,13 @@ size_t complete_utf8(std::string_view text) {
   return text.size();
 }
 
+std::string decode_next(const Tokenizer& tokenizer, std::optional<int32_t> last, int32_t id) {
+  if (!last) return tokenizer.decode(std::array{id});
+  return tokenizer.decode(std::array{*last, id}).substr(tokenizer.decode(std::array{*last}).size());
+}
+
 std::string DecodeStream::next(int32_t id) {
-  if (last_) {
-    const size_t before = tokenizer_.decode(std::array{*last_}).size();
-    held_ += tokenizer_.decode(std::array{*last_, id}).substr(before);
-  } else {
-    held_ += tokenizer_.decode(std::array{id});
-  }
+  held_ += decode_next(tokenizer_, last_, id);
   last_ = id;
   const size_t end = complete_utf8(held_);
   const std::string text = held_.substr(0, end);
