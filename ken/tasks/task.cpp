@@ -1,7 +1,5 @@
-// What benchmarks share: reading the fields of a record, the standard metrics.
+// What benchmarks share: the standard metrics.
 #include "ken/tasks/task.h"
-
-#include <fmt/ranges.h>
 
 #include <numeric>
 
@@ -9,8 +7,6 @@
 
 namespace ken::tasks {
 namespace {
-
-std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
 // Characters as Python counts them, which is what acc_norm divides by.
 size_t characters(const std::string& text) {
@@ -54,57 +50,6 @@ Json score_choice(const Item& item, const std::vector<evidence::OptionScore>& sc
 Json score_answer(const Item& item, const std::string& answer) {
   return {{"exact_match", data::same_answer(answer, item.answers) ? 1.0 : 0.0},
           {"contains", data::contains_answer(answer, item.answers) ? 1.0 : 0.0}};
-}
-
-Fields::Fields(const fs::path& file, const io::Record& record, std::string form)
-    : Fields(record.fields, fmt::format("{}:{}", file.string(), record.line), std::move(form), record.line) {}
-
-Fields::Fields(Json fields, std::string where, std::string form, size_t line)
-    : fields_(std::move(fields)), where_(std::move(where)), form_(std::move(form)), line_(line) {
-  if (!fields_.is_object()) refuse("a record must be an object, found {}", fields_.type_name());
-}
-
-bool Fields::has(const std::string& name) const {
-  const auto found = fields_.find(name);
-  return found != fields_.end() && !found->is_null() && *found != "";
-}
-
-const Json& Fields::at(const std::string& name) const {
-  if (has(name)) return fields_[name];
-  std::vector<std::string> known;
-  for (const auto& [key, value] : fields_.items())
-    if (known.size() < 8) known.push_back(key.substr(0, 40));
-  refuse("no '{}'; found the fields {}", name, known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
-}
-
-std::string Fields::text(const std::string& name) const {
-  const Json& value = at(name);
-  if (!value.is_string() && !value.is_number()) refuse("'{}' must be text, found {}", name, value.type_name());
-  return text_of(value);
-}
-
-std::string Fields::id(const std::string& name) const { return has(name) ? text(name) : fmt::format("line{}", line_); }
-
-std::vector<std::string> Fields::texts(const std::string& name) const {
-  Json value = at(name);
-  if (value.is_string() && value.get_ref<const std::string&>().starts_with('[')) {
-    value = Json::parse(value.get<std::string>(), nullptr, false);
-    if (!value.is_array()) refuse("'{}' begins with '[' but is no JSON list", name);
-  }
-  if (!value.is_array()) value = Json::array({value});
-  std::vector<std::string> result;
-  for (const Json& item : value) {
-    if (!item.is_string() && !item.is_number()) refuse("'{}' must hold texts, found {}", name, item.type_name());
-    result.push_back(text_of(item));
-  }
-  if (result.empty()) refuse("'{}' is an empty list", name);
-  return result;
-}
-
-Fields Fields::object(const std::string& name) const {
-  const Json& value = at(name);
-  if (!value.is_object()) refuse("'{}' must be an object, found {}", name, value.type_name());
-  return {value, where_, form_, line_};
 }
 
 }  // namespace ken::tasks

@@ -3,6 +3,7 @@
 #pragma once
 #include "ken/base/registry.h"
 #include "ken/data/prompts.h"
+#include "ken/data/record_fields.h"
 #include "ken/evidence/options.h"
 #include "ken/io/records.h"
 
@@ -57,29 +58,6 @@ Json score_answer(const Item& item, const std::string& answer);
 // The option that is likeliest, and likeliest per unit of length; of equals the first.
 size_t best_option(const std::vector<evidence::OptionScore>& scores, const std::vector<size_t>& lengths = {});
 
-// One record of a benchmark's file: a field that is missing or of the wrong kind is an Error with file and line.
-class Fields {
- public:
-  // `form` says what a record of this benchmark looks like.
-  Fields(const fs::path& file, const io::Record& record, std::string form);
-  const std::string& where() const { return where_; }
-  const Json& json() const { return fields_; }
-  bool has(const std::string& name) const;                        // present, not null, not ""
-  std::string text(const std::string& name) const;                // not empty; a number is taken as text
-  std::string id(const std::string& name) const;                  // the text, or "lineN"
-  std::vector<std::string> texts(const std::string& name) const;  // a list, a text, or a JSON list as text; not empty
-  Fields object(const std::string& name) const;
-  template <typename... Args>
-  [[noreturn]] void refuse(fmt::format_string<Args...> text, Args&&... args) const {
-    fail(where_, "{}; {}", fmt::format(text, std::forward<Args>(args)...), form_);
-  }
-
- private:
-  Fields(Json fields, std::string where, std::string form, size_t line);
-  const Json& at(const std::string& name) const;
-  Json fields_;
-  std::string where_, form_;
-  size_t line_;
-};
+using Fields = data::RecordFields;
 
 }  // namespace ken::tasks
