@@ -6,13 +6,13 @@
 
 #include "fuzz/spans.h"
 #include "ken/base/error.h"
+#include "ken/base/read_json.h"
 #include "ken/text/hf_tokenizer.h"
-#include "ken/text/json_fields.h"
 
 using namespace ken;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const Json json = text::parse_json({reinterpret_cast<const char*>(data), size});
+  const Json json = parse_json({reinterpret_cast<const char*>(data), size});
   if (!json.is_object()) return 0;
   try {
     const auto tokenizer = text::tokenizer_from_gguf(text::tokenizer_metadata(json, {{"bos_token", "<s>"}}));

@@ -13,8 +13,8 @@ constexpr size_t deepest = 64;
 
 class Builder final : public nlohmann::json_sax<Json> {
  public:
-  Builder(const std::string& file, std::string_view where) : file_(file), where_(where) {}
   Json root;
+  std::string broken;  // the rule that the text breaks, where it is JSON
 
   bool null() override { return leaf(nullptr); }
   bool boolean(bool value) override { return leaf(value); }
@@ -29,10 +29,7 @@ class Builder final : public nlohmann::json_sax<Json> {
   }
   bool start_object(size_t) override { return open(Json::object()); }
   bool start_array(size_t) override { return open(Json::array()); }
-  bool end_object() override {
-    refuse_twins(open_.back()->get_ref<const Json::object_t&>());
-    return end_array();
-  }
+  bool end_object() override { return no_twins(open_.back()->get_ref<const Json::object_t&>()) && end_array(); }
   bool end_array() override {
     open_.pop_back();
     return true;
@@ -52,21 +49,22 @@ class Builder final : public nlohmann::json_sax<Json> {
     return true;
   }
   bool open(Json value) {
-    if (open_.size() == deepest) fail(where_, "{}: JSON nested deeper than {}; the file is damaged", file_, deepest);
+    if (open_.size() == deepest) return refuse(fmt::format("JSON nested deeper than {}", deepest));
     open_.push_back(&place(std::move(value)));
     return true;
   }
-  void refuse_twins(const Json::object_t& object) const {
+  bool no_twins(const Json::object_t& object) {
     std::vector<std::string_view> keys;
     for (const auto& [name, value] : object) keys.push_back(name);
     std::sort(keys.begin(), keys.end());
     const auto twin = std::adjacent_find(keys.begin(), keys.end());
-    if (twin != keys.end())
-      fail(where_, "{}: the key '{}' appears twice; the file is damaged", file_, twin->substr(0, 80));
+    return twin == keys.end() || refuse(fmt::format("the key '{}' appears twice", twin->substr(0, 80)));
+  }
+  bool refuse(std::string rule) {
+    broken = std::move(rule);
+    return false;
   }
 
-  const std::string& file_;
-  std::string_view where_;
   std::string key_;
   std::vector<Json*> open_;
 };
@@ -74,11 +72,16 @@ class Builder final : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Json read_json(const fs::path& path, size_t limit, std::string_view where) {
-  const std::string text = read_text(path, limit), name = path.string();
-  Builder builder(name, where);
-  if (!Json::sax_parse(text, &builder) || !builder.root.is_object())
-    fail(where, "{} is no JSON object; download it again", name);
+  Builder builder;
+  const bool whole = Json::sax_parse(read_text(path, limit), &builder);
+  if (!builder.broken.empty()) fail(where, "{}: {}; the file is damaged", path.string(), builder.broken);
+  if (!whole || !builder.root.is_object()) fail(where, "{} is no JSON object; download it again", path.string());
   return std::move(builder.root);
+}
+
+Json parse_json(std::string_view text) {
+  Builder builder;
+  return Json::sax_parse(text, &builder) ? std::move(builder.root) : Json(Json::value_t::discarded);
 }
 
 }  // namespace ken

@@ -8,6 +8,7 @@
 #include "ken/cli/command.h"
 #include "ken/study/embedded.h"
 #include "ken/text/chat_template.h"
+#include "ken/text/tokenizer_files.h"
 
 namespace ken::cli {
 namespace {
@@ -49,22 +50,14 @@ Source from_gguf(const io::TensorFile& file, const std::string& name) {
   return source;
 }
 
-// A token of tokenizer_config.json is its text, or an object with the text as its content.
-std::optional<std::string> config_token(const Json& config, const char* key) {
-  const Json value = config.value(key, Json());
-  const Json text = value.is_object() ? value.value("content", Json()) : value;
-  return text.is_string() ? std::optional(text.get<std::string>()) : std::nullopt;
-}
-
 Source from_folder(const fs::path& folder, const std::string& name) {
   Source source;
   Json templates;
   if (const fs::path file = folder / "tokenizer_config.json"; fs::exists(file)) {
-    const Json config = Json::parse(read_text(file, size_t{1} << 26), nullptr, false);
-    if (!config.is_object()) fail("template", "{} is no JSON object; download it again", file.string());
+    const Json config = read_json(file, size_t{1} << 26, "template");
     templates = config.value("chat_template", Json());
-    source.bos = config_token(config, "bos_token");
-    source.eos = config_token(config, "eos_token");
+    source.bos = text::config_token(config, "bos_token");
+    source.eos = text::config_token(config, "eos_token");
   }
   if (const fs::path file = folder / "chat_template.jinja"; name.empty() && fs::exists(file))
     templates = read_text(file, text::TemplateLimits{}.source);

@@ -13,6 +13,7 @@
 #include "ken/text/kinds.h"
 #include "ken/text/normalizer.h"
 #include "ken/text/pretokenizers.h"
+#include "ken/text/tokenizer_files.h"
 
 namespace ken::text {
 namespace {
@@ -35,12 +36,6 @@ size_t id_of(const Json& id, const std::string& token, size_t listed) {
     fail("tokenizer", "tokenizer.json: token '{}' has the id {}; ids of {} tokens are 0 to {}", token.substr(0, 80),
          id.is_number() ? id.dump() : id.type_name(), listed, most - 1);
   return size_t(id.get<int64_t>());
-}
-
-// A token of tokenizer_config.json is its text, or an object with the text as its content.
-std::string config_token(const Json& config, const char* key) {
-  const Json& value = member(config, key);
-  return value.is_object() ? text_of(value, "content") : value.is_string() ? value.get<std::string>() : "";
 }
 
 // Texts and types by id.
@@ -311,10 +306,10 @@ class Reader {
   // BOS is put before a prompt where the post-processor does so.
   void read_specials() {
     const std::string first = first_token();
-    std::string bos = config_token(config_, "bos_token");
+    std::string bos = config_token(config_, "bos_token").value_or("");
     if (bos.empty()) bos = first;
     put_id("bos_token_id", bos);
-    put_id("eos_token_id", config_token(config_, "eos_token"));
+    put_id("eos_token_id", config_token(config_, "eos_token").value_or(""));
     put_id("unknown_token_id", text_of(model_, "unk_token"));
     put("add_bos_token", flag_of(config_, "add_bos_token", !first.empty() && first == bos));
     if (const Json& chat = member(config_, "chat_template"); chat.is_string())
@@ -353,8 +348,8 @@ void add_folder_tokens(io::Metadata& metadata, const Json& config, const Json& a
     const auto found = std::find(tokens.texts.begin(), tokens.texts.end(), token);
     if (!token.empty() && found != tokens.texts.end()) values[key] = int64_t(found - tokens.texts.begin());
   };
-  put_id("tokenizer.ggml.bos_token_id", config_token(config, "bos_token"));
-  put_id("tokenizer.ggml.eos_token_id", config_token(config, "eos_token"));
+  put_id("tokenizer.ggml.bos_token_id", config_token(config, "bos_token").value_or(""));
+  put_id("tokenizer.ggml.eos_token_id", config_token(config, "eos_token").value_or(""));
   if (const Json& add_bos = member(config, "add_bos_token"); add_bos.is_boolean())
     values["tokenizer.ggml.add_bos_token"] = add_bos.get<bool>();
   if (const Json& chat = member(config, "chat_template"); chat.is_string())

@@ -6,8 +6,6 @@
 namespace ken::text {
 namespace {
 
-constexpr int most_depth = 64;
-
 void collect_steps(const Json& step, const char* list, std::vector<Json>& steps) {
   if (!step.is_object()) return;
   const Json& inner = member(step, list);
@@ -19,17 +17,6 @@ void collect_steps(const Json& step, const char* list, std::vector<Json>& steps)
 }
 
 }  // namespace
-
-Json parse_json(std::string_view text) {
-  bool deep = false;
-  const auto watch = [&deep](int depth, Json::parse_event_t, Json&) {
-    deep = deep || depth > most_depth;
-    return depth <= most_depth;  // what lies deeper is left out while it is read
-  };
-  Json json = Json::parse(text, watch, false);
-  if (deep) return Json(Json::value_t::discarded);
-  return json;
-}
 
 const Json& member(const Json& object, const char* key) {
   static const Json none;

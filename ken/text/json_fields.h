@@ -4,13 +4,9 @@
 #include <string_view>
 #include <vector>
 
-#include "ken/base/json.h"
+#include "ken/base/read_json.h"
 
 namespace ken::text {
-
-// Discarded (Json::is_discarded) where the text is no JSON, or nested more than 64 deep: what copies or writes a value
-// goes down into it by recursion.
-Json parse_json(std::string_view text);
 
 // A member of an object: null, or the standard, where it is missing or of another type.
 const Json& member(const Json& object, const char* key);

@@ -4,6 +4,7 @@
 
 #include "ken/base/read_json.h"
 #include "ken/text/hf_tokenizer.h"
+#include "ken/text/json_fields.h"
 #include "ken/text/sentencepiece_model.h"
 #include "ken/text/tokenizer.h"
 
@@ -35,6 +36,12 @@ bool is_tokenizer_path(const fs::path& path) {
 }
 
 bool has_tokenizer(const fs::path& folder) { return fs::exists(file_of(folder)); }
+
+std::optional<std::string> config_token(const Json& config, const char* key) {
+  const Json& value = member(config, key);
+  const Json& text = value.is_object() ? member(value, "content") : value;
+  return text.is_string() ? std::optional(text.get<std::string>()) : std::nullopt;
+}
 
 io::Metadata tokenizer_metadata(const fs::path& path) {
   const bool folder = fs::is_directory(path);

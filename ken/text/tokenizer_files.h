@@ -1,7 +1,9 @@
 // Which files hold a tokenizer of their own, beside a GGUF file's keys. tokenizer_metadata() (tokenizer.h) reads each:
 // a Hugging Face folder (tokenizer.json, else tokenizer.model or spiece.model), or one of these files.
 #pragma once
-#include "ken/base/files.h"
+#include <optional>
+
+#include "ken/base/read_json.h"
 
 namespace ken::text {
 
@@ -9,5 +11,7 @@ namespace ken::text {
 bool is_tokenizer_path(const fs::path& path);
 // Whether a Hugging Face folder holds one of these files.
 bool has_tokenizer(const fs::path& folder);
+// A token of tokenizer_config.json, which is its text, or an object with the text as its content.
+std::optional<std::string> config_token(const Json& config, const char* key);
 
 }  // namespace ken::text

@@ -152,7 +152,7 @@ TEST(TokenizerJsonTest, WhatIsNotSupportedIsNamed) {
   json = shape("split-previous")["tokenizer"];
   json["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Sideways";
   expect_error(json, "Sideways");
-  EXPECT_TRUE(text::parse_json(std::string(100, '[') + std::string(100, ']')).is_discarded());
+  EXPECT_TRUE(parse_json(std::string(100, '[') + std::string(100, ']')).is_discarded());
 }
 
 }  // namespace
