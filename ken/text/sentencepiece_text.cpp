@@ -44,15 +44,16 @@ SentencePieceText::SentencePieceText(const io::Metadata& metadata, const Tokeniz
   }
 }
 
-void SentencePieceText::run(std::string_view text, bool parse_special,
-                            const std::function<void(const MappedText&)>& part, const Pipeline::Added& added) const {
+Pipeline::Pieces SentencePieceText::pieces(std::string_view text, bool parse_special, const Encode& encode) const {
+  Pipeline::Pieces out;
   for (size_t at = 0; at < text.size();) {
     const auto match = parse_special ? control_.find(text, at, true) : std::nullopt;
     const size_t end = match ? match->begin : text.size();
-    if (end > at) part(normalize(text.substr(at, end - at), at, prefix_));
-    if (match) added(match->id, match->begin, match->end);
+    if (end > at) encode(normalize(text.substr(at, end - at), at, prefix_), out);
+    if (match) out.push_back({match->id, match->begin, match->end});
     at = match ? match->end : end;
   }
+  return out;
 }
 
 // What the text at `at` begins with, and becomes: a user-defined token stays, the longest rule replaces, else a

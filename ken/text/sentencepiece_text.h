@@ -22,10 +22,11 @@ class SentencePieceText {
   SentencePieceText(const io::Metadata& metadata, const Tokenizer& tokenizer, const std::vector<TokenType>& types,
                     bool keeps_bad_bytes);
 
-  // Calls `part` for each stretch between control tokens, which are matched on request: what follows one is a text of
-  // its own (a turn of a chat). User-defined tokens are part of the text.
-  void run(std::string_view text, bool parse_special, const std::function<void(const MappedText&)>& part,
-           const Pipeline::Added& added) const;
+  // The pieces of a text: those that `encode` appends for each stretch between control tokens, and these, which are
+  // matched on request: what follows one is a text of its own (a turn of a chat). User-defined tokens are part of the
+  // text.
+  using Encode = std::function<void(const MappedText& part, Pipeline::Pieces& out)>;
+  Pipeline::Pieces pieces(std::string_view text, bool parse_special, const Encode& encode) const;
 
   // User-defined tokens as they stand in such text.
   const AddedTokens& fixed() const { return fixed_; }

@@ -65,13 +65,7 @@ class Unigram final : public PieceTokenizer {
     if (pipeline_)
       return pipeline_->pieces(text, parse_special,
                                [&](auto& from, auto word, auto& out) { encode_word(from, word, out); });
-    std::vector<Piece> out;
-    text_->run(
-        text, parse_special, [&](const MappedText& part) { encode_word(part, part.text, out); },
-        [&](int32_t id, size_t begin, size_t end) {
-          out.push_back({id, begin, end});
-        });
-    return out;
+    return text_->pieces(text, parse_special, [&](auto& part, auto& out) { encode_word(part, part.text, out); });
   }
 
   struct Node {

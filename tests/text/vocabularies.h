@@ -1,5 +1,7 @@
 // Small vocabularies for the tests of text/.
 #pragma once
+#include <gtest/gtest.h>
+
 #include <set>
 #include <string>
 #include <vector>
@@ -45,6 +47,17 @@ inline int32_t add_token(io::Metadata& metadata, const std::string& piece, int t
   std::get<std::vector<int64_t>>(metadata.values["tokenizer.ggml.token_type"]).push_back(type);
   pieces.push_back(piece);
   return int32_t(pieces.size()) - 1;
+}
+
+// The spans of a text lie in order, have no gaps and cover it.
+inline void expect_spans_cover(const text::Tokenizer& tokenizer, const std::string& text) {
+  size_t end = 0;
+  for (const auto& piece : tokenizer.encode_with_offsets(text)) {
+    EXPECT_EQ(piece.begin, end);
+    EXPECT_GE(piece.end, piece.begin);
+    end = piece.end;
+  }
+  EXPECT_EQ(end, text.size());
 }
 
 // Well-formed UTF-8 of every length, with many spaces.
