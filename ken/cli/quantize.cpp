@@ -46,12 +46,14 @@ std::vector<std::vector<int32_t>> passages_of(const model::Model& model, const f
 void report_divergence(const Flags& flags, const model::Model& before) {
   const auto after = model::load(flags.out);
   const auto passages = passages_of(before, flags.kl, flags.passages);
-  for (const auto compute : {nn::Compute::f32, nn::Compute::fast}) {
-    const auto d = model::divergence(before, nn::Compute::f32, *after, compute, passages);
+  const std::vector<nn::Compute> computes{nn::Compute::f32, nn::Compute::fast};
+  const auto found = model::divergence(before, *after, computes, passages);
+  for (size_t i = 0; i < computes.size(); ++i) {
+    const auto& d = found[i];
     print(
         fmt::format("--compute {}: KL from the source {:.1e} nats a token (at most {:.1e}), the same first token after "
                     "{:.1f} % of {}\n",
-                    nn::compute_name(compute), d.mean, d.max, 100 * d.same_first, d.tokens));
+                    nn::compute_name(computes[i]), d.mean, d.max, 100 * d.same_first, d.tokens));
   }
 }
 

@@ -43,7 +43,8 @@ const Arch& arch_of_hf(const Json& config);  // by model_type
 
 // What a file says of the shape, family's own keys included.
 Config gguf_config(const io::TensorFile& file);
-Config hf_config(const Json& json, const Arch& arch);
+Config hf_config(const Json& usual, const Arch& arch);
+Json usual_hf_keys(const Json& json, const Arch& arch);  // config.json under the usual names
 
 // keys.cpp: the keys that most families share.
 Config usual_gguf_config(const io::TensorFile& file, const Arch& arch);

@@ -11,9 +11,9 @@ struct Divergence {
   double same_first = 0;     // share of tokens after which both find the same next token most likely
 };
 
-// Over every position of the texts (token ids, each 1 to context long), one text at a time. The vocabularies must
-// agree.
-Divergence divergence(const Model& reference, nn::Compute reference_compute, const Model& other, nn::Compute compute,
-                      const std::vector<std::vector<int32_t>>& texts);
+// Over every position of the texts (token ids, each 1 to context long), one text at a time: from the reference in f32
+// to the other model in each way to compute. The vocabularies must agree.
+std::vector<Divergence> divergence(const Model& reference, const Model& other, const std::vector<nn::Compute>& computes,
+                                   const std::vector<std::vector<int32_t>>& texts);
 
 }  // namespace ken::model

@@ -169,7 +169,8 @@ std::shared_ptr<Model> load_folder(const fs::path& folder) {
   const Json json = read_json(folder / "config.json", size_t{1} << 20, "model");
   const Arch& arch = arch_of_hf(json);
   auto file = io::open_shards(folder);
-  Config config = hf_config(json, arch);
+  const Json usual = usual_hf_keys(json, arch);
+  Config config = hf_config(usual, arch);
   config.name = fs::absolute(folder).lexically_normal().filename().string();
   // An output matrix that nobody stored is the embedding, whatever the config's default says.
   const io::TensorFile& stored = *file;
@@ -188,7 +189,7 @@ std::shared_ptr<Model> load_folder(const fs::path& folder) {
     m->metadata = text::tokenizer_metadata(folder);
     m->tokenizer = text::tokenizer_from_gguf(m->metadata);
   }
-  put_yarn(arch.hf_keys ? arch.hf_keys(json) : json, config, arch, m->metadata);
+  put_yarn(usual, config, arch, m->metadata);
   m->metadata.name = folder.string();
   check_tokenizer(*m);
   return m;
@@ -224,8 +225,9 @@ Config gguf_config(const io::TensorFile& file) {
   return config;
 }
 
-Config hf_config(const Json& json, const Arch& arch) {
-  const Json usual = arch.hf_keys ? arch.hf_keys(json) : json;
+Json usual_hf_keys(const Json& json, const Arch& arch) { return arch.hf_keys ? arch.hf_keys(json) : json; }
+
+Config hf_config(const Json& usual, const Arch& arch) {
   Config config = usual_hf_config(usual, arch);
   if (arch.from_hf) arch.from_hf(usual, config);
   return config;

@@ -20,8 +20,9 @@ std::string round_trip(const Json& json) {
   const fs::path path = test::scratch("save") / "model.gguf";
   fs::remove(path);
   const Arch& arch = arch_of_hf(json);
-  const auto model = make_random(hf_config(json, arch), 1);
-  put_yarn(json, model->config, arch, model->metadata);
+  const Json usual = usual_hf_keys(json, arch);
+  const auto model = make_random(hf_config(usual, arch), 1);
+  put_yarn(usual, model->config, arch, model->metadata);
   try {
     save(*model, path, io::DType::f32);
   } catch (const Error& error) {

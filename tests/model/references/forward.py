@@ -123,12 +123,14 @@ class Model:
         gate, up = self.linear(x, at + "gate_proj"), self.linear(x, at + "up_proj")
         return self.linear([[self.act(g) * u for g, u in zip(a, b)] for a, b in zip(gate, up)], at + "down_proj")
 
+    feed_forward = "mlp."
+
     # The block: (stream after it, attention's output, feed-forward's output).
     def block(self, x, layer):
         at = f"{self.prefix}layers.{layer}."
         attention = self.attention(self.norm(x, at + "input_layernorm"), layer, at + "self_attn.")
         x = plus(x, attention)
-        mlp = self.mlp(self.norm(x, at + "post_attention_layernorm"), at + "mlp.")
+        mlp = self.mlp(self.norm(x, at + "post_attention_layernorm"), at + self.feed_forward)
         return plus(x, mlp), attention, mlp
 
     def embedded(self, ids):
@@ -180,14 +182,9 @@ class Qwen3(Qwen2):
 class Mixtral(Mistral):
     """Router: softmax over all experts, the best kept, their weights made to add up to one."""
 
-    def block(self, x, layer):
-        at = f"model.layers.{layer}."
-        attention = self.attention(self.norm(x, at + "input_layernorm"), layer, at + "self_attn.")
-        x = plus(x, attention)
-        mlp = self.mixture(self.norm(x, at + "post_attention_layernorm"), at + "block_sparse_moe.")
-        return plus(x, mlp), attention, mlp
+    feed_forward = "block_sparse_moe."
 
-    def mixture(self, x, at):
+    def mlp(self, x, at):
         out = []
         for row, logits in zip(x, self.linear(x, at + "gate")):
             exps = [math.exp(s - max(logits)) for s in logits]
