@@ -196,12 +196,14 @@ void pack_scales(const AffineBlock& block, uint8_t* out) {
   }
 }
 
-void unpack_scales(const uint8_t* in, AffineBlock& block) {
+void split_scales(const uint8_t* in, SplitBlock& to) {
+  to.d = load_u16(in), to.m = load_u16(in + 2);
+  in += 4;
   for (size_t i = 0; i < 4; ++i) {
-    block.scales[i] = in[i] & 63;
-    block.minima[i] = in[i + 4] & 63;
-    block.scales[i + 4] = uint8_t((in[i + 8] & 15) | in[i] >> 6 << 4);
-    block.minima[i + 4] = uint8_t(in[i + 8] >> 4 | in[i + 4] >> 6 << 4);
+    to.scales[i] = in[i] & 63;
+    to.minima[i] = in[i + 4] & 63;
+    to.scales[i + 4] = uint8_t((in[i + 8] & 15) | in[i] >> 6 << 4);
+    to.minima[i + 4] = uint8_t(in[i + 8] >> 4 | in[i + 4] >> 6 << 4);
   }
 }
 

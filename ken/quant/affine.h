@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 
+#include "ken/quant/coding.h"
+
 namespace ken::quant {
 
 inline constexpr int affine_block = 256, affine_sub = 32, affine_subs = affine_block / affine_sub;
@@ -21,6 +23,7 @@ AffineBlock fit_affine(const float* x, int largest);
 
 // The eight scales and minima in their twelve bytes.
 void pack_scales(const AffineBlock& block, uint8_t* out);
-void unpack_scales(const uint8_t* in, AffineBlock& block);
+// The head of a stored block: d, dmin and the twelve bytes.
+void split_scales(const uint8_t* in, SplitBlock& to);
 
 }  // namespace ken::quant

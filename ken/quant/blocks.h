@@ -18,19 +18,53 @@ template <int64_t block, size_t bytes, void (*encode)(const float*, uint8_t*)>
 void encode_blocks(const float* x, std::byte* out, int64_t blocks) {
   for (int64_t b = 0; b < blocks; ++b, x += block, out += bytes) encode(x, reinterpret_cast<uint8_t*>(out));
 }
-template <int64_t block, size_t bytes, void (*decode)(const uint8_t*, float*)>
+// The values of a block from its levels.
+template <int64_t block, Coding coding>
+void combine(const SplitBlock& from, float* x) {
+  const float d = f16_to_f32(from.d);
+  constexpr int64_t sub = coding.scaling == Scaling::sub ? 16 : 32;
+  for (int64_t s = 0; s < block / sub; ++s) {
+    float step = d, base = 0;
+    if constexpr (coding.scaling == Scaling::line) base = f16_to_f32(from.m);
+    if constexpr (coding.scaling == Scaling::sub) step = d * float(int8_t(from.scales[size_t(s)]));
+    if constexpr (coding.scaling == Scaling::grid) {
+      step = d * float(from.scales[size_t(s)]), base = -(f16_to_f32(from.m) * float(from.minima[size_t(s)]));
+    }
+    const uint8_t* q = &from.q[size_t(s * sub)];
+    for (int64_t i = 0; i < sub; ++i) {
+      const float value = step * float(int(q[i]) - coding.offset);
+      x[s * sub + i] = coding.scaling == Scaling::line || coding.scaling == Scaling::grid ? value + base : value;
+    }
+  }
+}
+template <int64_t block, size_t bytes, Coding coding, void (*split)(const uint8_t*, SplitBlock&)>
 void decode_blocks(const std::byte* in, float* x, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; ++b, x += block, in += bytes) decode(reinterpret_cast<const uint8_t*>(in), x);
+  SplitBlock levels;
+  for (int64_t b = 0; b < blocks; ++b, x += block, in += bytes) {
+    split(reinterpret_cast<const uint8_t*>(in), levels);
+    combine<block, coding>(levels, x);
+  }
 }
 
-inline float load_half(const uint8_t* from) {
+inline uint16_t load_u16(const uint8_t* from) {
   uint16_t stored;
   std::memcpy(&stored, from, 2);
-  return f16_to_f32(stored);
+  return stored;
 }
+inline float load_half(const uint8_t* from) { return f16_to_f32(load_u16(from)); }
 inline void store_half(uint8_t* to, float value) {
   const uint16_t stored = f32_to_f16(value);
   std::memcpy(to, &stored, 2);
+}
+
+// SplitBlock of 32 values in five bits: the fifth ones together, then pairs of the others sixteen apart.
+inline void split_five(const uint8_t* fifths, const uint8_t* pairs, SplitBlock& to) {
+  uint32_t fifth;
+  std::memcpy(&fifth, fifths, 4);
+  for (size_t j = 0; j < 16; ++j) {
+    to.q[j] = uint8_t((pairs[j] & 15) | (fifth >> j & 1) << 4);
+    to.q[j + 16] = uint8_t(pairs[j] >> 4 | (fifth >> (j + 16) & 1) << 4);
+  }
 }
 
 // 1 / step; 0 where the step is far below f16's smallest value, so that the block is zero either way.

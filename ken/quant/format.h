@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ken/base/card.h"
+#include "ken/quant/coding.h"
 
 namespace ken::quant {
 
@@ -20,6 +21,8 @@ struct Format {
   // Whole blocks, unchecked: finite values up to `largest`, in any mixture.
   void (*encode)(const float* x, std::byte* out, int64_t blocks) = nullptr;
   void (*decode)(const std::byte* in, float* x, int64_t blocks) = nullptr;
+  Coding coding = {};
+  void (*split)(const uint8_t* in, SplitBlock& to) = nullptr;  // one block, as stored
 
   size_t bytes_of(int64_t n) const { return size_t(n / block) * bytes; }  // n a multiple of the block
 };

@@ -15,12 +15,11 @@ void encode(const float* x, uint8_t* out) {
   for (int64_t j = 0; j < half; ++j) out[2 + j] = uint8_t(level(x[j]) | level(x[j + half]) << 4);
 }
 
-void decode(const uint8_t* in, float* x) {
-  const float d = load_half(in);
-  for (int64_t j = 0; j < half; ++j) {
-    x[j] = d * float((in[2 + j] & 15) - 8);
-    x[j + half] = d * float((in[2 + j] >> 4) - 8);
-  }
+constexpr Coding coding{.scaling = Scaling::block, .bits = 4, .offset = 8};
+
+void split(const uint8_t* in, SplitBlock& to) {
+  to.d = load_u16(in);
+  for (size_t j = 0; j < half; ++j) to.q[j] = in[2 + j] & 15, to.q[j + half] = in[2 + j] >> 4;
 }
 
 const Register<Format> entry{{.card = {.id = "q4_0",
@@ -35,7 +34,9 @@ const Register<Format> entry{{.card = {.id = "q4_0",
                               .bytes = bytes,
                               .largest = f16_largest * 8,
                               .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, decode>}};
+                              .decode = decode_blocks<block, bytes, coding, split>,
+                              .coding = coding,
+                              .split = split}};
 
 }  // namespace
 }  // namespace ken::quant

@@ -16,12 +16,11 @@ void encode(const float* x, uint8_t* out) {
   for (int64_t j = 0; j < half; ++j) out[4 + j] = uint8_t(level(x[j]) | level(x[j + half]) << 4);
 }
 
-void decode(const uint8_t* in, float* x) {
-  const float d = load_half(in), m = load_half(in + 2);
-  for (int64_t j = 0; j < half; ++j) {
-    x[j] = d * float(in[4 + j] & 15) + m;
-    x[j + half] = d * float(in[4 + j] >> 4) + m;
-  }
+constexpr Coding coding{.scaling = Scaling::line, .bits = 4, .offset = 0};
+
+void split(const uint8_t* in, SplitBlock& to) {
+  to.d = load_u16(in), to.m = load_u16(in + 2);
+  for (size_t j = 0; j < half; ++j) to.q[j] = in[4 + j] & 15, to.q[j + half] = in[4 + j] >> 4;
 }
 
 const Register<Format> entry{{.card = {.id = "q4_1",
@@ -36,7 +35,9 @@ const Register<Format> entry{{.card = {.id = "q4_1",
                               .bytes = bytes,
                               .largest = f16_largest,
                               .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, decode>}};
+                              .decode = decode_blocks<block, bytes, coding, split>,
+                              .coding = coding,
+                              .split = split}};
 
 }  // namespace
 }  // namespace ken::quant

@@ -21,15 +21,14 @@ void encode(const float* x, uint8_t* out) {
   }
 }
 
-void decode(const uint8_t* in, float* x) {
-  AffineBlock head;
-  unpack_scales(in + 4, head);
-  const float d = load_half(in), dmin = load_half(in + 2);
-  for (size_t s = 0; s < affine_subs; ++s, x += affine_sub) {
-    const float scale = d * float(head.scales[s]), minimum = dmin * float(head.minima[s]);
+constexpr Coding coding{.scaling = Scaling::grid, .bits = 4, .offset = 0};
+
+void split(const uint8_t* in, SplitBlock& to) {
+  split_scales(in, to);
+  for (size_t s = 0; s < affine_subs; s += 2) {
     const uint8_t* pair = in + values_at + s / 2 * affine_sub;
-    const int shift = s % 2 ? 4 : 0;
-    for (int i = 0; i < affine_sub; ++i) x[i] = scale * float(pair[i] >> shift & 15) - minimum;
+    uint8_t *low = &to.q[s * affine_sub], *high = low + affine_sub;
+    for (int i = 0; i < affine_sub; ++i) low[i] = pair[i] & 15, high[i] = pair[i] >> 4;
   }
 }
 
@@ -46,7 +45,9 @@ const Register<Format> entry{
      .bytes = bytes,
      .largest = f16_largest * 63,
      .encode = encode_blocks<block, bytes, encode>,
-     .decode = decode_blocks<block, bytes, decode>}};
+     .decode = decode_blocks<block, bytes, coding, split>,
+     .coding = coding,
+     .split = split}};
 
 }  // namespace
 }  // namespace ken::quant

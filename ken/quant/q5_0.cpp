@@ -21,14 +21,11 @@ void encode(const float* x, uint8_t* out) {
   std::memcpy(out + 2, &fifth, 4);
 }
 
-void decode(const uint8_t* in, float* x) {
-  const float d = load_half(in);
-  uint32_t fifth;
-  std::memcpy(&fifth, in + 2, 4);
-  for (int64_t j = 0; j < half; ++j) {
-    x[j] = d * float(int((in[6 + j] & 15) | (fifth >> j & 1) << 4) - 16);
-    x[j + half] = d * float(int((in[6 + j] >> 4) | (fifth >> (j + half) & 1) << 4) - 16);
-  }
+constexpr Coding coding{.scaling = Scaling::block, .bits = 5, .offset = 16};
+
+void split(const uint8_t* in, SplitBlock& to) {
+  to.d = load_u16(in);
+  split_five(in + 2, in + 6, to);
 }
 
 const Register<Format> entry{{.card = {.id = "q5_0",
@@ -43,7 +40,9 @@ const Register<Format> entry{{.card = {.id = "q5_0",
                               .bytes = bytes,
                               .largest = f16_largest * 16,
                               .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, decode>}};
+                              .decode = decode_blocks<block, bytes, coding, split>,
+                              .coding = coding,
+                              .split = split}};
 
 }  // namespace
 }  // namespace ken::quant

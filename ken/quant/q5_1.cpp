@@ -23,14 +23,11 @@ void encode(const float* x, uint8_t* out) {
   std::memcpy(out + 4, &fifth, 4);
 }
 
-void decode(const uint8_t* in, float* x) {
-  const float d = load_half(in), m = load_half(in + 2);
-  uint32_t fifth;
-  std::memcpy(&fifth, in + 4, 4);
-  for (int64_t j = 0; j < half; ++j) {
-    x[j] = d * float((in[8 + j] & 15) | (fifth >> j & 1) << 4) + m;
-    x[j + half] = d * float((in[8 + j] >> 4) | (fifth >> (j + half) & 1) << 4) + m;
-  }
+constexpr Coding coding{.scaling = Scaling::line, .bits = 5, .offset = 0};
+
+void split(const uint8_t* in, SplitBlock& to) {
+  to.d = load_u16(in), to.m = load_u16(in + 2);
+  split_five(in + 4, in + 8, to);
 }
 
 const Register<Format> entry{{.card = {.id = "q5_1",
@@ -45,7 +42,9 @@ const Register<Format> entry{{.card = {.id = "q5_1",
                               .bytes = bytes,
                               .largest = f16_largest,
                               .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, decode>}};
+                              .decode = decode_blocks<block, bytes, coding, split>,
+                              .coding = coding,
+                              .split = split}};
 
 }  // namespace
 }  // namespace ken::quant

@@ -26,17 +26,17 @@ void encode(const float* x, uint8_t* out) {
   }
 }
 
-void decode(const uint8_t* in, float* x) {
-  AffineBlock head;
-  unpack_scales(in + 4, head);
-  const float d = load_half(in), dmin = load_half(in + 2);
+constexpr Coding coding{.scaling = Scaling::grid, .bits = 5, .offset = 0};
+
+void split(const uint8_t* in, SplitBlock& to) {
+  split_scales(in, to);
   const uint8_t* fifth = in + fifth_at;
-  for (size_t s = 0; s < affine_subs; ++s, x += affine_sub) {
-    const float scale = d * float(head.scales[s]), minimum = dmin * float(head.minima[s]);
+  for (size_t s = 0; s < affine_subs; s += 2) {
     const uint8_t* pair = in + values_at + s / 2 * affine_sub;
-    const int shift = s % 2 ? 4 : 0;
+    uint8_t *low = &to.q[s * affine_sub], *high = low + affine_sub;
     for (int i = 0; i < affine_sub; ++i) {
-      x[i] = scale * float((pair[i] >> shift & 15) | (fifth[i] >> s & 1) << 4) - minimum;
+      low[i] = uint8_t((pair[i] & 15) | (fifth[i] >> s & 1) << 4);
+      high[i] = uint8_t(pair[i] >> 4 | (fifth[i] >> (s + 1) & 1) << 4);
     }
   }
 }
@@ -54,7 +54,9 @@ const Register<Format> entry{
      .bytes = bytes,
      .largest = f16_largest * 63,
      .encode = encode_blocks<block, bytes, encode>,
-     .decode = decode_blocks<block, bytes, decode>}};
+     .decode = decode_blocks<block, bytes, coding, split>,
+     .coding = coding,
+     .split = split}};
 
 }  // namespace
 }  // namespace ken::quant

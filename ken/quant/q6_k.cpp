@@ -160,19 +160,18 @@ void encode(const float* x, uint8_t* out) {
   }
 }
 
-void decode(const uint8_t* in, float* x) {
-  const float d = load_half(in + d_at);
-  for (int part = 0; part < 8; ++part, x += 32) {
+constexpr Coding coding{.scaling = Scaling::sub, .bits = 6, .offset = 32};
+
+void split(const uint8_t* in, SplitBlock& to) {
+  to.d = load_u16(in + d_at);
+  std::memcpy(to.scales.data(), in + scales_at, subs);
+  for (int part = 0; part < 8; ++part) {
     const int half = part / 4, place = part % 4;
     const uint8_t* low = in + 64 * half + 32 * (place % 2);
     const uint8_t* high = in + low_bytes + 32 * half;
     const int low_shift = place < 2 ? 0 : 4, high_shift = 2 * place;
-    for (int s = 0; s < 2; ++s) {
-      const float step = d * float(int8_t(in[scales_at + size_t(2 * part + s)]));
-      for (int i = 16 * s; i < 16 * s + 16; ++i) {
-        x[i] = step * float(((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4) - 32);
-      }
-    }
+    uint8_t* q = &to.q[size_t(32 * part)];
+    for (int i = 0; i < 32; ++i) q[i] = uint8_t((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4);
   }
 }
 
@@ -188,7 +187,9 @@ const Register<Format> entry{{.card = {.id = "q6_k",
                               .bytes = bytes,
                               .largest = f16_largest * 128 * 32,
                               .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, decode>}};
+                              .decode = decode_blocks<block, bytes, coding, split>,
+                              .coding = coding,
+                              .split = split}};
 
 }  // namespace
 }  // namespace ken::quant

@@ -14,9 +14,11 @@ void encode(const float* x, uint8_t* out) {
   for (int64_t i = 0; i < block; ++i) out[2 + i] = uint8_t(int8_t(std::round(x[i] * inverse)));
 }
 
-void decode(const uint8_t* in, float* x) {
-  const float d = load_half(in);
-  for (int64_t i = 0; i < block; ++i) x[i] = d * float(int8_t(in[2 + i]));
+constexpr Coding coding{.scaling = Scaling::block, .bits = 8, .offset = 128};
+
+void split(const uint8_t* in, SplitBlock& to) {
+  to.d = load_u16(in);
+  for (size_t i = 0; i < block; ++i) to.q[i] = in[2 + i] ^ 0x80;  // as unsigned: 128 more
 }
 
 const Register<Format> entry{{.card = {.id = "q8_0",
@@ -31,7 +33,9 @@ const Register<Format> entry{{.card = {.id = "q8_0",
                               .bytes = bytes,
                               .largest = f16_largest * 127,
                               .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, decode>}};
+                              .decode = decode_blocks<block, bytes, coding, split>,
+                              .coding = coding,
+                              .split = split}};
 
 }  // namespace
 }  // namespace ken::quant
