@@ -8,7 +8,7 @@ namespace ken::generate {
 
 Conversation::Conversation(const model::Model& model, std::shared_ptr<const data::Chat> chat,
                            ConversationOptions options)
-    : model_(model), chat_(std::move(chat)), options_(std::move(options)), kept_(model) {
+    : model_(model), chat_(std::move(chat)), options_(std::move(options)), kept_(model, options_.compute) {
   reset();
 }
 

@@ -35,7 +35,7 @@ struct Generated {
 
 // Tokens whose keys and values outlive a call: a conversation reads what is new in it, not all of it each turn.
 struct Kept {
-  explicit Kept(const model::Model& model) : cache(model::make_cache(model)) {}
+  Kept(const model::Model& model, nn::Compute compute) : cache(model::make_cache(model, compute)) {}
   nn::KvCache cache;
   int sequence = -1;            // in the cache; -1: none yet
   std::vector<int32_t> tokens;  // what the sequence holds

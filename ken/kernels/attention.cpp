@@ -1,420 +1,228 @@
-// Causal attention over packed sequences (forward, backward) and over a paged cache. One task is one (sequence, head):
-// no mask, no padding, and a row's result does not depend on what else is in the batch. Scores of a row are computed
-// once, softmaxed, and summed in the order of the keys, so the cached and the packed path agree bit for bit.
+// Causal attention over packed sequences and over a paged cache, and the writing of its pages: no mask, no padding.
+// Both read keys and values in blocks (attention_tile.h), so they agree bit for bit where the numbers are the same;
+// packed keys are put into blocks first, once for all rows that see them.
+#include "ken/kernels/attention_tile.h"
 #include "ken/kernels/dispatch.h"
 #include "ken/kernels/kernels.h"
-#include "ken/kernels/simd.h"
 
 namespace ken::kernels {
 namespace {
 
-// The head widths that are compiled as constants, so that a row of a head stays in registers; W = 0: any width.
-#define KEN_WIDTHS(width, call) \
-  switch (width) {              \
-    case 16:                    \
-      call(16);                 \
-      break;                    \
-    case 32:                    \
-      call(32);                 \
-      break;                    \
-    case 64:                    \
-      call(64);                 \
-      break;                    \
-    case 128:                   \
-      call(128);                \
-      break;                    \
-    default:                    \
-      call(0);                  \
-  }
+static_assert(lanes == page);
 
-// scores[j] = scale * q . k[j], n keys that lie `stride` apart. Returns the largest.
-template <int W>
-KEN_INLINE float score_keys(const float* q, const float* k, int64_t stride, int64_t n, int64_t width, float scale,
-                            float* scores, float top) {
-  const int64_t D = W ? W : width;
-  for (int64_t j = 0; j < n; ++j) {
-    const float* key = k + j * stride;
-    float dot = 0;
-#pragma omp simd reduction(+ : dot)
-    for (int64_t i = 0; i < D; ++i) dot += q[i] * key[i];
-    scores[j] = dot * scale;
-    top = scores[j] > top ? scores[j] : top;
-  }
-  return top;
+KEN_CLONES void run_rows(const QueryRows<float, float>& a, int64_t m, int64_t end, int64_t rows, float* scratch) {
+  attend_rows(a, m, end, rows, scratch);
+}
+KEN_CLONES void run_rows(const QueryRows<bf16, bf16>& a, int64_t m, int64_t end, int64_t rows, float* scratch) {
+  attend_rows(a, m, end, rows, scratch);
 }
 
-// In place: scores -> cap * tanh(scores / cap); returns the largest. tanh by the same exponential as the softmax.
-KEN_INLINE float cap_scores(float* scores, int64_t n, float cap) {
-  float top = -INFINITY;
-#pragma omp simd reduction(max : top)
-  for (int64_t j = 0; j < n; ++j) {
-    scores[j] = cap - 2 * cap / (exp_(2 * scores[j] / cap) + 1);
-    top = scores[j] > top ? scores[j] : top;
-  }
-  return top;
-}
-
-// In place: scores -> exp(scores - top); returns the sum, in key order.
-KEN_INLINE float exponentiate(float* scores, int64_t n, float top) {
-#pragma omp simd
-  for (int64_t j = 0; j < n; ++j) scores[j] = exp_(scores[j] - top);
-  float sum = 0;
-  for (int64_t j = 0; j < n; ++j) sum += scores[j];
-  return sum;
-}
-
-// z += sum of p[j] * v[j], in key order.
-template <int W>
-KEN_INLINE void add_values(const float* p, const float* v, int64_t stride, int64_t n, int64_t width, float* z) {
-  const int64_t D = W ? W : width;
-#pragma omp simd
-  for (int64_t i = 0; i < D; ++i) {
-    float sum = z[i];
-    for (int64_t j = 0; j < n; ++j) sum += p[j] * v[j * stride + i];
-    z[i] = sum;
-  }
-}
-
-// n rows of one head, `stride` apart, as f32 one after the other.
-template <int W, typename T>
-KEN_INLINE void load_rows(const T* from, int64_t stride, int64_t n, int64_t width, float* to) {
-  const int64_t D = W ? W : width;
-  for (int64_t j = 0; j < n; ++j) {
-#pragma omp simd
-    for (int64_t i = 0; i < D; ++i) to[j * D + i] = load(from[j * stride + i]);
-  }
-}
-template <int W, typename T>
-KEN_INLINE void store_rows(const float* from, int64_t stride, int64_t n, int64_t width, T* to) {
-  const int64_t D = W ? W : width;
-  for (int64_t j = 0; j < n; ++j) {
-#pragma omp simd
-    for (int64_t i = 0; i < D; ++i) store(to[j * stride + i], from[j * D + i]);
-  }
-}
-
-// The first key that position t sees.
-KEN_INLINE int64_t first_key(int64_t t, int64_t window) { return window > 0 && t >= window ? t + 1 - window : 0; }
-
+// A thread's memory on a cache line; it stays for the thread's next call, because a decoded token has no time for the
+// kernel to hand out pages.
 template <typename T>
-struct Packed {
-  const T *q, *k, *v;
-  T* z;
-  float* lse;
-  int64_t heads, kv_heads, width;
-  float scale, cap;
-  int64_t window;
-  int64_t scratch(int64_t longest) const { return 2 * width * longest + 2 * width + longest; }
+T* scratch_of(std::vector<std::byte>& memory, int64_t n) {
+  const size_t bytes = size_t(n) * sizeof(T) + 64;
+  if (memory.size() < bytes) memory = std::vector<std::byte>(bytes);
+  return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
+}
+
+// Rows [first, end) of one (sequence, kv head).
+template <typename T>
+struct Task {
+  QueryRows<T, T> rows;
+  int64_t first, end;
 };
-
-// One (sequence, kv head): its keys and values are widened once for the query heads of the group.
-template <int W, typename T>
-KEN_INLINE void packed_group(const Packed<T>& a, int64_t begin, int64_t end, int64_t kh, float* scratch) {
-  const int64_t D = W ? W : a.width, n = end - begin, stride = a.kv_heads * D, group = a.heads / a.kv_heads;
-  float *k = scratch, *v = k + n * D, *q = v + n * D, *z = q + D, *scores = z + D;
-  load_rows<W>(a.k + begin * stride + kh * D, stride, n, D, k);
-  load_rows<W>(a.v + begin * stride + kh * D, stride, n, D, v);
-  for (int64_t h = kh * group; h < (kh + 1) * group; ++h) {
-    for (int64_t t = 0; t < n; ++t) {
-      const int64_t at = ((begin + t) * a.heads + h) * D, first = first_key(t, a.window), keys = t + 1 - first;
-      for (int64_t i = 0; i < D; ++i) q[i] = load(a.q[at + i]), z[i] = 0;
-      float top = score_keys<W>(q, k + first * D, D, keys, D, a.scale, scores, -INFINITY);
-      if (a.cap > 0) top = cap_scores(scores, keys, a.cap);
-      const float sum = exponentiate(scores, keys, top);
-      add_values<W>(scores, v + first * D, D, keys, D, z);
-      for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
-      a.lse[(begin + t) * a.heads + h] = top + std::log(sum);
-    }
-  }
-}
 template <typename T>
-KEN_INLINE void packed_any(const Packed<T>& a, int64_t b, int64_t e, int64_t kh, float* s){
-#define KEN_CALL(W) packed_group<W>(a, b, e, kh, s)
-    KEN_WIDTHS(a.width, KEN_CALL)
-#undef KEN_CALL
-} KEN_CLONES void run_packed(const Packed<float>& a, int64_t b, int64_t e, int64_t kh, float* s) {
-  packed_any(a, b, e, kh, s);
-}
-KEN_CLONES void run_packed(const Packed<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) {
-  packed_any(a, b, e, kh, s);
+std::vector<Task<T>>& task_list() {
+  static thread_local std::vector<Task<T>> list;
+  list.clear();
+  return list;
 }
 
-constexpr int64_t rows_a_tile = 64, lanes = 16;
-int64_t padded(int64_t n) { return (n + lanes - 1) / lanes * lanes; }
-
+// Few enough rows a task that one sequence keeps every thread busy; the longest, which see the most keys, begin.
 template <typename T>
-struct Gradients {
-  const T *dz, *q, *k, *v, *z;
-  const float* lse;
-  T *dq, *dk, *dv;
-  int64_t heads, kv_heads, width;
-  float scale, cap;
-  int64_t window;
-  // k, v, dk, dv and the transposed k, v of a sequence; q, dz, dq and two tiles of rows x keys.
-  int64_t scratch(int64_t longest) const {
-    return 4 * longest * width + 2 * padded(longest) * width + 3 * rows_a_tile * width +
-           2 * rows_a_tile * padded(longest) + 2 * rows_a_tile;
-  }
-};
-
-// A tile of query rows of one head against the keys before them. p and ds [row, N]; kt and vt are [D, N].
-struct Tile {
-  float *q, *dz, *dq, *p, *ds, *delta, *lse;
-  int64_t first, rows, N;
-};
-
-// Probabilities and the gradients of the scores, a lane per key: sixteen keys' sums stay in registers.
-template <int W>
-KEN_INLINE void tile_scores(const Tile& t, const float* kt, const float* vt, int64_t width, float scale, float cap,
-                            int64_t window) {
-  const int64_t D = W ? W : width, N = t.N;
-  for (int64_t r = 0; r < t.rows; ++r) {
-    const int64_t keys = t.first + r + 1, from = first_key(t.first + r, window);
-    const float *q = t.q + r * D, *dz = t.dz + r * D, lse = t.lse[r], delta = t.delta[r];
-    for (int64_t j = 0; j < keys; j += lanes) {
-      float score[lanes] = {}, dp[lanes] = {}, *p = t.p + r * N + j, *ds = t.ds + r * N + j;
-      for (int64_t i = 0; i < D; ++i) {
-        const float qi = q[i], dzi = dz[i], *key = kt + i * N + j, *value = vt + i * N + j;
-#pragma omp simd
-        for (int64_t l = 0; l < lanes; ++l) score[l] += qi * key[l], dp[l] += dzi * value[l];
-      }
-      if (cap > 0) {
-#pragma omp simd
-        for (int64_t l = 0; l < lanes; ++l) {
-          const float capped = cap - 2 * cap / (exp_(2 * score[l] * scale / cap) + 1), slope = capped / cap;
-          const float weight = exp_(capped - lse);
-          p[l] = j + l < keys && j + l >= from ? weight : 0.0f;
-          ds[l] = p[l] * (dp[l] - delta) * scale * (1 - slope * slope);
-        }
-        continue;
-      }
-#pragma omp simd
-      for (int64_t l = 0; l < lanes; ++l) {
-        const float weight = exp_(score[l] * scale - lse);
-        p[l] = j + l < keys && j + l >= from ? weight : 0.0f;
-        ds[l] = p[l] * (dp[l] - delta) * scale;
-      }
-    }
-  }
-}
-
-// to[i] += sum of weight[j] * rows[j][i] over n weights that lie `step` apart, in their order.
-template <int W>
-KEN_INLINE void add_weighted(const float* weight, int64_t step, const float* rows, int64_t n, int64_t width,
-                             float* to) {
-  if constexpr (W > 0) {
-    float sum[W];
-#pragma omp simd
-    for (int64_t i = 0; i < W; ++i) sum[i] = to[i];
-    for (int64_t j = 0; j < n; ++j) {
-      const float w = weight[j * step], *row = rows + j * W;
-#pragma omp simd
-      for (int64_t i = 0; i < W; ++i) sum[i] += w * row[i];
-    }
-#pragma omp simd
-    for (int64_t i = 0; i < W; ++i) to[i] = sum[i];
-  } else {
-    for (int64_t j = 0; j < n; ++j) {
-      const float w = weight[j * step], *row = rows + j * width;
-#pragma omp simd
-      for (int64_t i = 0; i < width; ++i) to[i] += w * row[i];
-    }
-  }
-}
-
-template <int W>
-KEN_INLINE void tile_products(const Tile& t, const float* k, float* dk, float* dv, int64_t width) {
-  const int64_t D = W ? W : width, N = t.N, all = t.first + t.rows;
-  std::memset(t.dq, 0, size_t(t.rows * D) * sizeof(float));
-  for (int64_t r = 0; r < t.rows; ++r) add_weighted<W>(t.ds + r * N, 1, k, t.first + r + 1, D, t.dq + r * D);
-  for (int64_t j = 0; j < all; ++j) {
-    const int64_t from = j > t.first ? j - t.first : 0;  // earlier rows do not see key j
-    add_weighted<W>(t.ds + from * N + j, N, t.q + from * D, t.rows - from, D, dk + j * D);
-    add_weighted<W>(t.p + from * N + j, N, t.dz + from * D, t.rows - from, D, dv + j * D);
-  }
-}
-
-KEN_INLINE void transpose(const float* x, int64_t n, int64_t D, int64_t N, float* y) {
-  for (int64_t i = 0; i < D; ++i) {
-    for (int64_t j = 0; j < n; ++j) y[i * N + j] = x[j * D + i];
-    for (int64_t j = n; j < N; ++j) y[i * N + j] = 0;
-  }
-}
-
-// The rows of a tile, and for each its log-sum-exp and z . dz.
-template <int W, typename T>
-KEN_INLINE void load_tile(const Gradients<T>& a, int64_t row, int64_t h, const Tile& t) {
-  const int64_t D = W ? W : a.width, stride = a.heads * D, at = row * stride + h * D;
-  load_rows<W>(a.q + at, stride, t.rows, D, t.q);
-  load_rows<W>(a.dz + at, stride, t.rows, D, t.dz);
-  for (int64_t r = 0; r < t.rows; ++r) {
-    float delta = 0;
-#pragma omp simd reduction(+ : delta)
-    for (int64_t i = 0; i < D; ++i) delta += t.dz[r * D + i] * load(a.z[at + r * stride + i]);
-    t.delta[r] = delta, t.lse[r] = a.lse[(row + r) * a.heads + h];
-  }
-}
-
-// One (sequence, kv head): the query heads of its group add to dk and dv one after the other.
-template <int W, typename T>
-KEN_INLINE void packed_backward(const Gradients<T>& a, int64_t begin, int64_t end, int64_t kh, float* scratch) {
-  const int64_t D = W ? W : a.width, n = end - begin, N = (n + lanes - 1) / lanes * lanes, group = a.heads / a.kv_heads,
-                stride = a.kv_heads * D;
-  float *k = scratch, *v = k + n * D, *dk = v + n * D, *dv = dk + n * D, *kt = dv + n * D, *vt = kt + N * D,
-        *q = vt + N * D;
-  float *dz = q + rows_a_tile * D, *dq = dz + rows_a_tile * D, *p = dq + rows_a_tile * D, *ds = p + rows_a_tile * N,
-        *delta = ds + rows_a_tile * N;
-  load_rows<W>(a.k + begin * stride + kh * D, stride, n, D, k);
-  load_rows<W>(a.v + begin * stride + kh * D, stride, n, D, v);
-  transpose(k, n, D, N, kt);
-  transpose(v, n, D, N, vt);
-  std::memset(dk, 0, size_t(2 * n * D) * sizeof(float));
-  for (int64_t h = kh * group; h < (kh + 1) * group; ++h) {
-    for (int64_t first = 0; first < n; first += rows_a_tile) {
-      const Tile tile{
-          q, dz, dq, p, ds, delta, delta + rows_a_tile, first, n - first < rows_a_tile ? n - first : rows_a_tile, N};
-      load_tile<W>(a, begin + first, h, tile);
-      tile_scores<W>(tile, kt, vt, D, a.scale, a.cap, a.window);
-      tile_products<W>(tile, k, dk, dv, D);
-      store_rows<W>(dq, a.heads * D, tile.rows, D, a.dq + (begin + first) * a.heads * D + h * D);
-    }
-  }
-  store_rows<W>(dk, stride, n, D, a.dk + begin * stride + kh * D);
-  store_rows<W>(dv, stride, n, D, a.dv + begin * stride + kh * D);
-}
-template <typename T>
-KEN_INLINE void backward_any(const Gradients<T>& a, int64_t b, int64_t e, int64_t kh, float* s){
-#define KEN_CALL(W) packed_backward<W>(a, b, e, kh, s)
-    KEN_WIDTHS(a.width, KEN_CALL)
-#undef KEN_CALL
-} KEN_CLONES void run_packed_backward(const Gradients<float>& a, int64_t b, int64_t e, int64_t kh, float* s) {
-  backward_any(a, b, e, kh, s);
-}
-KEN_CLONES void run_packed_backward(const Gradients<bf16>& a, int64_t b, int64_t e, int64_t kh, float* s) {
-  backward_any(a, b, e, kh, s);
+void add_tasks(const QueryRows<T, T>& rows, int64_t tokens, std::vector<Task<T>>& list) {
+  constexpr int64_t rows_a_task = 32;
+  const int64_t all = tokens * rows.group;
+  for (int64_t first = (all - 1) / rows_a_task * rows_a_task; first >= 0; first -= rows_a_task)
+    list.push_back({rows, first, std::min(all, first + rows_a_task)});
 }
 
 template <typename T>
-struct Paged {
-  const T* q;
-  const float *k, *v;    // pools [blocks, K, block, D]
-  const int32_t* table;  // this sequence's blocks
-  T* z;
-  int64_t heads, kv_heads, width, block;
-  float scale, cap;
-  int64_t window;
-};
-
-// Rows [begin, end) of one sequence that has `length` keys, its own rows last.
-template <int W, typename T>
-KEN_INLINE void paged_head(const Paged<T>& a, int64_t begin, int64_t end, int64_t length, int64_t h, float* scratch) {
-  const int64_t D = W ? W : a.width, kh = h / (a.heads / a.kv_heads), page = a.kv_heads * a.block * D;
-  float *q = scratch, *z = scratch + D, *scores = scratch + 2 * D;
-  for (int64_t t = begin; t < end; ++t) {
-    const int64_t at = (t * a.heads + h) * D, n = length - (end - 1 - t), first = first_key(n - 1, a.window);
-    for (int64_t i = 0; i < D; ++i) q[i] = load(a.q[at + i]), z[i] = 0;
-    float top = -INFINITY;
-    // The keys of a block from `j` on; the first block may be seen in part.
-    const auto keys = [&](int64_t j) { return std::min(n - j, a.block - j % a.block); };
-    const auto place = [&](int64_t j) { return a.table[j / a.block] * page + (kh * a.block + j % a.block) * D; };
-    for (int64_t j = first; j < n; j += keys(j))
-      top = score_keys<W>(q, a.k + place(j), D, keys(j), D, a.scale, scores + j, top);
-    if (a.cap > 0) top = cap_scores(scores + first, n - first, a.cap);
-    const float sum = exponentiate(scores + first, n - first, top);
-    for (int64_t j = first; j < n; j += keys(j)) add_values<W>(scores + j, a.v + place(j), D, keys(j), D, z);
-    for (int64_t i = 0; i < D; ++i) store(a.z[at + i], z[i] / sum);
+void run_tasks(const std::vector<Task<T>>& list) {
+  int64_t products = 0, longest = 0;
+  for (const auto& task : list) {
+    const int64_t keys = task.rows.keys(task.end - 1);
+    products += 2 * (task.end - task.first) * keys * task.rows.width;
+    longest = std::max(longest, keys);
   }
-}
-template <typename T>
-KEN_INLINE void paged_any(const Paged<T>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s){
-#define KEN_CALL(W) paged_head<W>(a, b, e, n, h, s)
-    KEN_WIDTHS(a.width, KEN_CALL)
-#undef KEN_CALL
-} KEN_CLONES void run_paged_head(const Paged<float>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
-  paged_any(a, b, e, n, h, s);
-}
-KEN_CLONES void run_paged_head(const Paged<bf16>& a, int64_t b, int64_t e, int64_t n, int64_t h, float* s) {
-  paged_any(a, b, e, n, h, s);
-}
-
-int64_t longest(const int64_t* offsets, int64_t sequences) {
-  int64_t most = 0;
-  for (int64_t s = 0; s < sequences; ++s) most = std::max(most, offsets[s + 1] - offsets[s]);
-  return most;
-}
-
-// fn(task, scratch of `floats`) for every task; each thread allocates its scratch once.
-template <typename Fn>
-void for_tasks(int64_t tasks, int64_t floats, Fn fn) {
-  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> scratch(static_cast<size_t>(floats));
-    for (int64_t task = begin; task < end; ++task) fn(task, scratch.data());
+  // With half the registers, half the rows: which rows go together does not change their bits.
+  static const int64_t rows = wide_registers() ? most_rows : most_rows / 2;
+  share_out(int64_t(list.size()), double(products), [&](int64_t i) {
+    static thread_local std::vector<std::byte> memory;
+    const Task<T>& task = list[size_t(i)];
+    run_rows(task.rows, task.first, task.end, rows, scratch_of<float>(memory, tile_scratch(longest, task.rows.width)));
   });
+}
+
+// What the rows of all sequences and heads have in common.
+template <typename T>
+QueryRows<T, T> rows_of(const Tensor& q, const Tensor& z, int64_t kv_heads, double scale, int64_t window, double cap) {
+  return {.q = static_cast<const T*>(q.data_ptr()),
+          .z = static_cast<T*>(z.data_ptr()),
+          .heads = q.size(1),
+          .group = q.size(1) / kv_heads,
+          .width = q.size(2),
+          .scale = float(scale),
+          .cap = float(cap),
+          .window = window};
+}
+// The same for one sequence, whose first token is `begin`, and one kv head.
+template <typename T>
+QueryRows<T, T> rows_at(QueryRows<T, T> rows, int64_t begin, int64_t kh) {
+  const int64_t row = begin * rows.heads + kh * rows.group;
+  rows.q += row * rows.width;
+  rows.z += row * rows.width;
+  if (rows.lse) rows.lse += row;
+  return rows;
+}
+
+// n rows of k and v, `stride` apart, into the positions from `first` on.
+template <typename T, typename KV>
+void fill(const T* k, const T* v, int64_t stride, int64_t first, int64_t n, int64_t D, const Pages<KV>& to) {
+  for (int64_t t = 0, some; t < n; t += some) {
+    const int64_t at = first + t, slot = at % lanes, place = to.place(at / lanes);
+    some = std::min(n - t, lanes - slot);
+    fill_block(k + t * stride, v + t * stride, stride, slot, some, D, const_cast<KV*>(to.k) + place,
+               const_cast<KV*>(to.v) + place);
+  }
+}
+
+// One (sequence, kv head) of a packed batch; its blocks begin at `at`, keys before values.
+struct Pair {
+  int64_t begin, tokens, kh, at;
+  int64_t blocks() const { return (tokens + lanes - 1) / lanes; }
+};
+
+// As many pairs at once as their blocks find room in `space`.
+template <typename T>
+void attend_pairs(const QueryRows<T, T>& all, const Tensor& k, const Tensor& v, const std::vector<Pair>& pairs,
+                  int64_t numbers, T* space) {
+  const int64_t K = k.size(1), block = lanes * all.width;
+  const T *from_k = static_cast<const T*>(k.data_ptr()), *from_v = static_cast<const T*>(v.data_ptr());
+  const auto pages = [&](const Pair& p) {
+    return Pages<T>{space + p.at, space + p.at + p.blocks() * block, nullptr, block};
+  };
+  share_out(int64_t(pairs.size()), double(numbers), [&](int64_t i) {
+    const Pair& p = pairs[size_t(i)];
+    const int64_t row = (p.begin * K + p.kh) * all.width;
+    fill(from_k + row, from_v + row, K * all.width, 0, p.tokens, all.width, pages(p));
+  });
+  auto& list = task_list<T>();
+  for (const Pair& p : pairs) {
+    QueryRows<T, T> rows = rows_at(all, p.begin, p.kh);
+    rows.pages = pages(p);
+    add_tasks(rows, p.tokens, list);
+  }
+  run_tasks(list);
+}
+
+template <typename T>
+void attend_packed(const QueryRows<T, T>& all, const Tensor& k, const Tensor& v, const Tensor& offsets) {
+  constexpr int64_t room = 1 << 22;  // numbers in blocks at a time, unless one pair has more
+  static thread_local std::vector<std::byte> memory;
+  const int64_t* at = offsets.data_ptr<int64_t>();
+  std::vector<Pair> pairs;
+  int64_t numbers = 0;
+  const auto attend = [&] {
+    attend_pairs(all, k, v, pairs, numbers, scratch_of<T>(memory, numbers));
+    pairs.clear();
+    numbers = 0;
+  };
+  for (int64_t s = 0; s + 1 < offsets.size(0); ++s) {
+    for (int64_t kh = 0; kh < k.size(1); ++kh) {
+      const Pair pair{at[s], at[s + 1] - at[s], kh, numbers};
+      pairs.push_back(pair);
+      numbers += 2 * pair.blocks() * lanes * all.width;
+      if (numbers > room) attend();
+    }
+  }
+  attend();
 }
 
 std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
                                          double scale, int64_t window, double cap) {
   Tensor z = at::empty_like(q), lse = at::empty({q.size(0), q.size(1)}, q.options().dtype(at::kFloat));
-  const int64_t* at = offsets.data_ptr<int64_t>();
-  const int64_t S = offsets.size(0) - 1, K = k.size(1);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
-    const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
-    const Packed<T> a{of(q),     of(k),        of(v),      of(z), lse.data_ptr<float>(), q.size(1), K,
-                      q.size(2), float(scale), float(cap), window};
-    for_tasks(S * K, a.scratch(longest(at, S)),
-              [&](int64_t task, float* scratch) { run_packed(a, at[task / K], at[task / K + 1], task % K, scratch); });
+    QueryRows<T, T> all = rows_of<T>(q, z, k.size(1), scale, window, cap);
+    all.lse = lse.data_ptr<float>();
+    attend_packed(all, k, v, offsets);
   });
   return {z, lse};
 }
 
-std::tuple<Tensor, Tensor, Tensor> attention_backward_cpu(const Tensor& dz, const Tensor& q, const Tensor& k,
-                                                          const Tensor& v, const Tensor& z, const Tensor& lse,
-                                                          const Tensor& offsets, double scale, int64_t window,
-                                                          double cap) {
-  Tensor dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v);
-  const int64_t* at = offsets.data_ptr<int64_t>();
-  const int64_t S = offsets.size(0) - 1, K = k.size(1);
-  with_data(q, [&](auto* data) {
-    using T = std::remove_pointer_t<decltype(data)>;
-    const auto of = [](const Tensor& x) { return static_cast<T*>(x.data_ptr()); };
-    const Gradients<T> a{of(dz),       of(q),      of(k),  of(v),     of(z), lse.data_ptr<float>(),
-                         of(dq),       of(dk),     of(dv), q.size(1), K,     q.size(2),
-                         float(scale), float(cap), window};
-    for_tasks(S * K, a.scratch(longest(at, S)), [&](int64_t task, float* scratch) {
-      run_packed_backward(a, at[task / K], at[task / K + 1], task % K, scratch);
-    });
-  });
-  return {dq, dk, dv};
+template <typename T>
+void attend_paged(const QueryRows<T, T>& all, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                  const Tensor& lengths, const Tensor& offsets) {
+  const int64_t *at = offsets.data_ptr<int64_t>(), *length = lengths.data_ptr<int64_t>();
+  const int64_t K = k_pool.size(1), block = lanes * all.width;
+  const T *k = static_cast<const T*>(k_pool.data_ptr()), *v = static_cast<const T*>(v_pool.data_ptr());
+  auto& list = task_list<T>();
+  for (int64_t s = 0; s < lengths.size(0); ++s) {
+    const int64_t tokens = at[s + 1] - at[s];
+    for (int64_t kh = 0; kh < K; ++kh) {
+      QueryRows<T, T> rows = rows_at(all, at[s], kh);
+      rows.past = length[s] - tokens;
+      rows.pages = {k + kh * block, v + kh * block, table.data_ptr<int32_t>() + s * table.size(1), K * block};
+      add_tasks(rows, tokens, list);
+    }
+  }
+  run_tasks(list);
+}
+
+void check_pools(const Tensor& k_pool, const Tensor& v_pool) {
+  TORCH_CHECK(k_pool.size(3) == page && v_pool.size(2) == page && k_pool.scalar_type() == v_pool.scalar_type(),
+              "[attention] the pools of keys and values are not in blocks of ", page, " positions of one type");
 }
 
 Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
                            const Tensor& lengths, const Tensor& offsets, double scale, int64_t window, double cap) {
+  check_pools(k_pool, v_pool);
+  TORCH_CHECK(q.scalar_type() == k_pool.scalar_type(), "[attention] queries are ", q.scalar_type(),
+              " and the cache holds ", k_pool.scalar_type(), "; make the cache for the same arithmetic");
   Tensor z = at::empty_like(q);
-  const int64_t* at = offsets.data_ptr<int64_t>();
-  const int64_t* length = lengths.data_ptr<int64_t>();
-  const int64_t S = lengths.size(0), H = q.size(1), D = q.size(2);
-  const int64_t most = S > 0 ? *std::max_element(length, length + S) : 0;
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
-    for_tasks(S * H, 2 * D + most, [&](int64_t task, float* scratch) {
-      const int64_t s = task / H;
-      const Paged<T> a{data,
-                       k_pool.data_ptr<float>(),
-                       v_pool.data_ptr<float>(),
-                       table.data_ptr<int32_t>() + s * table.size(1),
-                       static_cast<T*>(z.data_ptr()),
-                       H,
-                       k_pool.size(1),
-                       D,
-                       k_pool.size(2),
-                       float(scale),
-                       float(cap),
-                       window};
-      run_paged_head(a, at[s], at[s + 1], length[s], task % H, scratch);
-    });
+    attend_paged(rows_of<T>(q, z, k_pool.size(1), scale, window, cap), k_pool, v_pool, table, lengths, offsets);
   });
   return z;
+}
+
+template <typename T, typename KV>
+void fill_pages(const T* k, const T* v, KV* k_pool, KV* v_pool, at::IntArrayRef sizes, const Tensor& table,
+                const Tensor& lengths, const Tensor& offsets) {
+  const int64_t *at = offsets.data_ptr<int64_t>(), *length = lengths.data_ptr<int64_t>();
+  const int64_t K = sizes[1], D = sizes[2], block = lanes * D;
+  share_out(lengths.size(0) * K, double(2 * sizes[0] * K * D), [&](int64_t task) {
+    const int64_t s = task / K, kh = task % K, row = (at[s] * K + kh) * D, n = at[s + 1] - at[s];
+    const int32_t* blocks = table.data_ptr<int32_t>() + s * table.size(1);
+    fill(k + row, v + row, K * D, length[s] - n, n, D,
+         Pages<KV>{k_pool + kh * block, v_pool + kh * block, blocks, K * block});
+  });
+}
+
+void write_pages_cpu(const Tensor& k, const Tensor& v, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                     const Tensor& lengths, const Tensor& offsets) {
+  check_pools(k_pool, v_pool);
+  TORCH_CHECK(k.scalar_type() == v.scalar_type(), "[attention] keys are ", k.scalar_type(), " and values ",
+              v.scalar_type());
+  with_data(k, [&](auto* from) {
+    with_data(k_pool, [&](auto* to) {
+      fill_pages(from, static_cast<decltype(from)>(v.data_ptr()), to, static_cast<decltype(to)>(v_pool.data_ptr()),
+                 k.sizes(), table, lengths, offsets);
+    });
+  });
 }
 
 }  // namespace
@@ -424,16 +232,16 @@ TORCH_LIBRARY_FRAGMENT(ken, m) {
       "attention(Tensor q, Tensor k, Tensor v, Tensor offsets, float scale, int window, float cap) -> (Tensor, "
       "Tensor)");
   m.def(
-      "attention_backward(Tensor dz, Tensor q, Tensor k, Tensor v, Tensor z, Tensor lse, Tensor offsets, float scale, "
-      "int window, float cap) -> (Tensor, Tensor, Tensor)");
-  m.def(
       "attention_paged(Tensor q, Tensor k_pool, Tensor v_pool, Tensor table, Tensor lengths, Tensor offsets, float "
       "scale, int window, float cap) -> Tensor");
+  m.def(
+      "write_pages(Tensor k, Tensor v, Tensor(a!) k_pool, Tensor(b!) v_pool, Tensor table, Tensor lengths, Tensor "
+      "offsets) -> ()");
 }
 TORCH_LIBRARY_IMPL(ken, CPU, m) {
   m.impl("attention", attention_cpu);
-  m.impl("attention_backward", attention_backward_cpu);
   m.impl("attention_paged", attention_paged_cpu);
+  m.impl("write_pages", write_pages_cpu);
 }
 
 std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
@@ -442,19 +250,17 @@ std::tuple<Tensor, Tensor> attention(const Tensor& q, const Tensor& k, const Ten
       const Tensor&, const Tensor&, const Tensor&, const Tensor&, double, int64_t, double)>("ken::attention");
   return op.call(q.contiguous(), k.contiguous(), v.contiguous(), offsets, how.scale, how.window, how.cap);
 }
-std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Tensor& q, const Tensor& k,
-                                                      const Tensor& v, const Tensor& z, const Tensor& lse,
-                                                      const Tensor& offsets, const Scores& how) {
-  static const auto op = operation<std::tuple<Tensor, Tensor, Tensor>(
-      const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, double,
-      int64_t, double)>("ken::attention_backward");
-  return op.call(dz.contiguous(), q, k, v, z, lse, offsets, how.scale, how.window, how.cap);
-}
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
                        const Tensor& lengths, const Tensor& offsets, const Scores& how) {
   static const auto op = operation<Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                                           const Tensor&, double, int64_t, double)>("ken::attention_paged");
   return op.call(q.contiguous(), k_pool, v_pool, table, lengths, offsets, how.scale, how.window, how.cap);
+}
+void write_pages(const Tensor& k, const Tensor& v, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                 const Tensor& lengths, const Tensor& offsets) {
+  static const auto op = operation<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                                        const Tensor&, const Tensor&)>("ken::write_pages");
+  op.call(k.detach().contiguous(), v.detach().contiguous(), k_pool, v_pool, table, lengths, offsets);
 }
 
 }  // namespace ken::kernels

@@ -1,5 +1,7 @@
 // Calls an operation of the "ken" namespace through the torch dispatcher; the handle is looked up once.
 #pragma once
+#include <atomic>
+
 #include "ken/nn/torch.h"
 
 namespace ken::kernels {
@@ -20,6 +22,22 @@ void with_data(const at::Tensor& x, Fn fn) {
   } else {
     fn(x.data_ptr<float>());
   }
+}
+
+// fn(task) for every task, on all threads where the multiplications to do outweigh waking them. Threads take the next
+// task as they come: one that other work holds up leaves more to the others. Which thread runs a task must not show.
+template <typename Fn>
+void share_out(int64_t tasks, double products, Fn fn) {
+  constexpr double worth_waking = 1 << 16;  // a few microseconds of one core
+  const int64_t threads = std::min<int64_t>(tasks, at::get_num_threads());
+  if (threads < 2 || products < worth_waking) {
+    for (int64_t task = 0; task < tasks; ++task) fn(task);
+    return;
+  }
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+    for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) fn(task);
+  });
 }
 
 }  // namespace ken::kernels

@@ -8,82 +8,92 @@ namespace {
 
 // One row of one head; cos and sin hold R/2 values.
 template <bool interleaved, typename T>
-KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, int64_t half, int64_t width) {
+KEN_INLINE void rope_head(const T* x, T* y, const float* cos, const float* sin, float direction, int64_t half,
+                          int64_t width) {
   const int64_t step = interleaved ? 2 : 1, other = interleaved ? 1 : half;
 #pragma omp simd
   for (int64_t i = 0; i < half; ++i) {
-    const float a = load(x[i * step]), b = load(x[i * step + other]);
-    store(y[i * step], a * cos[i] - b * sin[i]);
-    store(y[i * step + other], b * cos[i] + a * sin[i]);
+    const float a = load(x[i * step]), b = load(x[i * step + other]), s = sin[i] * direction;
+    store(y[i * step], a * cos[i] - b * s);
+    store(y[i * step + other], b * cos[i] + a * s);
   }
   for (int64_t i = 2 * half; i < width; ++i) y[i] = x[i];
 }
 
-// `rows` names each row's line of the table; null: the row's own number.
+struct Turn {
+  const float* angles;
+  float direction;
+  int64_t heads, width, half;
+  bool interleaved;
+};
 template <typename T>
-KEN_INLINE void rope_rows_(const T* x, T* y, const float* table, const int64_t* rows, int64_t begin, int64_t end,
-                           int64_t heads, int64_t width, int64_t half, bool interleaved) {
+KEN_INLINE void rope_rows_(const T* x, T* y, const Turn& turn, int64_t begin, int64_t end) {
+  const auto [angles, direction, heads, width, half, interleaved] = turn;
   for (int64_t t = begin; t < end; ++t) {
-    const float* cos = table + (rows ? rows[t] : t) * 2 * half;
+    const float* cos = angles + t * 2 * half;
     for (int64_t h = 0; h < heads; ++h) {
       const int64_t at = (t * heads + h) * width;
       if (interleaved) {
-        rope_head<true>(x + at, y + at, cos, cos + half, half, width);
+        rope_head<true>(x + at, y + at, cos, cos + half, direction, half, width);
       } else {
-        rope_head<false>(x + at, y + at, cos, cos + half, half, width);
+        rope_head<false>(x + at, y + at, cos, cos + half, direction, half, width);
       }
     }
   }
 }
-KEN_CLONES void rope_rows(const float* x, float* y, const float* table, const int64_t* rows, int64_t b, int64_t e,
-                          int64_t h, int64_t w, int64_t half, bool i) {
-  rope_rows_(x, y, table, rows, b, e, h, w, half, i);
+KEN_CLONES void rope_rows(const float* x, float* y, const Turn& turn, int64_t b, int64_t e) {
+  rope_rows_(x, y, turn, b, e);
 }
-KEN_CLONES void rope_rows(const bf16* x, bf16* y, const float* table, const int64_t* rows, int64_t b, int64_t e,
-                          int64_t h, int64_t w, int64_t half, bool i) {
-  rope_rows_(x, y, table, rows, b, e, h, w, half, i);
+KEN_CLONES void rope_rows(const bf16* x, bf16* y, const Turn& turn, int64_t b, int64_t e) {
+  rope_rows_(x, y, turn, b, e);
 }
 
-// Cosines and sines [rows, 2, half] of positions from(0) ... from(rows - 1). As the reference implementations do, the
-// angle is an f32 product.
-template <typename From>
-Tensor angle_table(int64_t rows, const Tensor& frequencies, double direction, From from) {
-  const int64_t half = frequencies.size(0);
-  Tensor table = at::empty({rows, 2, half}, frequencies.options());
-  const float* frequency = frequencies.data_ptr<float>();
-  float* angles = table.data_ptr<float>();
-  at::parallel_for(0, rows, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      for (int64_t i = 0; i < half; ++i) {
-        const float angle = float(from(t)) * frequency[i];
-        angles[(t * 2) * half + i] = std::cos(angle);
-        angles[(t * 2 + 1) * half + i] = std::sin(angle) * float(direction);
-      }
-    }
-  });
-  return table;
+// As the reference implementations do, the angle is an f32 product.
+void write_angles(int64_t position, const float* frequency, int64_t half, float* row) {
+  for (int64_t i = 0; i < half; ++i) {
+    const float angle = float(position) * frequency[i];
+    row[i] = std::cos(angle);
+    row[half + i] = std::sin(angle);
+  }
 }
 
-Tensor rope_cpu(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved,
-                double direction) {
-  const int64_t n = x.size(0), heads = x.size(1), width = x.size(2), half = frequencies.size(0);
-  Tensor y = at::empty_like(x);
-  if (n == 0) return y;
+Tensor rope_angles_cpu(const Tensor& positions, const Tensor& frequencies) {
+  const int64_t n = positions.size(0), half = frequencies.size(0);
+  Tensor angles = at::empty({n, 2, half}, frequencies.options());
+  if (n == 0) return angles;
   const int64_t* position = positions.data_ptr<int64_t>();
+  const float* frequency = frequencies.data_ptr<float>();
+  float* rows = angles.data_ptr<float>();
+  const auto fill = [&](int64_t count, float* to, const int64_t* from) {
+    at::parallel_for(0, count, 64, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) write_angles(from ? from[t] : t, frequency, half, to + t * 2 * half);
+    });
+  };
+  // Packed short documents repeat their positions: each is computed once.
   const auto [least, most] = std::minmax_element(position, position + n);
-  // Packed short documents repeat their positions: the table is then by position, not by row.
-  const bool by_position = *least >= 0 && *most < n;
-  const Tensor table = by_position ? angle_table(*most + 1, frequencies, direction, [](int64_t t) { return t; })
-                                   : angle_table(n, frequencies, direction, [&](int64_t t) { return position[t]; });
-  const float* angles = table.data_ptr<float>();
-  const int64_t* rows = by_position ? position : nullptr;
-  at::parallel_for(0, n, 64, [&](int64_t begin, int64_t end) {
-    if (is_bf16(x)) {
-      rope_rows(bf16_data(x), bf16_data(y), angles, rows, begin, end, heads, width, half, interleaved);
-    } else {
-      rope_rows(x.data_ptr<float>(), y.data_ptr<float>(), angles, rows, begin, end, heads, width, half, interleaved);
-    }
-  });
+  if (*least < 0 || *most >= n / 2) {
+    fill(n, rows, position);
+    return angles;
+  }
+  const Tensor table = at::empty({*most + 1, 2, half}, frequencies.options());
+  fill(*most + 1, table.data_ptr<float>(), nullptr);
+  for (int64_t t = 0; t < n; ++t)
+    std::memcpy(rows + t * 2 * half, table.data_ptr<float>() + position[t] * 2 * half,
+                size_t(2 * half) * sizeof(float));
+  return angles;
+}
+
+Tensor rope_cpu(const Tensor& x, const Tensor& angles, bool interleaved, double direction) {
+  Tensor y = at::empty_like(x);
+  const Turn turn{angles.data_ptr<float>(), float(direction), x.size(1), x.size(2), angles.size(2), interleaved};
+  at::parallel_for(0, x.size(0), std::max<int64_t>(1, 32768 / std::max<int64_t>(1, x.size(1) * x.size(2))),
+                   [&](int64_t begin, int64_t end) {
+                     if (is_bf16(x)) {
+                       rope_rows(bf16_data(x), bf16_data(y), turn, begin, end);
+                     } else {
+                       rope_rows(x.data_ptr<float>(), y.data_ptr<float>(), turn, begin, end);
+                     }
+                   });
   return y;
 }
 
@@ -145,19 +155,25 @@ std::tuple<Tensor, Tensor> swiglu_backward_cpu(const Tensor& dy, const Tensor& g
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(ken, m) {
-  m.def("rope(Tensor x, Tensor positions, Tensor frequencies, bool interleaved, float direction) -> Tensor");
+  m.def("rope(Tensor x, Tensor angles, bool interleaved, float direction) -> Tensor");
+  m.def("rope_angles(Tensor positions, Tensor frequencies) -> Tensor");
   m.def("swiglu(Tensor gate, Tensor up) -> Tensor");
   m.def("swiglu_backward(Tensor dy, Tensor gate, Tensor up) -> (Tensor, Tensor)");
 }
 TORCH_LIBRARY_IMPL(ken, CPU, m) {
   m.impl("rope", rope_cpu);
+  m.impl("rope_angles", rope_angles_cpu);
   m.impl("swiglu", swiglu_cpu);
   m.impl("swiglu_backward", swiglu_backward_cpu);
 }
 
-Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved, double direction) {
-  static const auto op = operation<Tensor(const Tensor&, const Tensor&, const Tensor&, bool, double)>("ken::rope");
-  return op.call(x.contiguous(), positions, frequencies, interleaved, direction);
+Tensor rope(const Tensor& x, const Tensor& angles, bool interleaved, double direction) {
+  static const auto op = operation<Tensor(const Tensor&, const Tensor&, bool, double)>("ken::rope");
+  return op.call(x.contiguous(), angles, interleaved, direction);
+}
+Tensor rope_angles(const Tensor& positions, const Tensor& frequencies) {
+  static const auto op = operation<Tensor(const Tensor&, const Tensor&)>("ken::rope_angles");
+  return op.call(positions, frequencies);
 }
 Tensor swiglu(const Tensor& gate, const Tensor& up) {
   static const auto op = operation<Tensor(const Tensor&, const Tensor&)>("ken::swiglu");

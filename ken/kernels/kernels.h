@@ -2,6 +2,7 @@
 // torch-operation version (reference.cpp) for every other device. f32 or bf16 in and out; all arithmetic is f32. T
 // tokens, H query heads, K key/value heads, D head width, S sequences.
 #pragma once
+#include "ken/kernels/page.h"
 #include "ken/nn/torch.h"
 #include "ken/quant/format.h"
 
@@ -19,10 +20,11 @@ std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& d
 std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
                                              const Tensor& rstd, const c10::optional<Tensor>& carry);
 
-// Rotary embedding: pairs (i, i + D/2), or (2i, 2i + 1) when interleaved, turned by position * frequency[i] (times
-// `direction`, -1 for the backward pass). x [T, H, D], positions [T] i64, frequencies [R/2] f32 with R <= D: the other
-// D - R values pass.
-Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved, double direction);
+// Rotary embedding: pairs (i, i + R/2), or (2i, 2i + 1) when interleaved, turned by position * frequency[i] (times
+// `direction`, -1 for the backward pass). x [T, H, D] with R <= D: the other D - R values pass.
+Tensor rope(const Tensor& x, const Tensor& angles, bool interleaved, double direction);
+// Its cosines and sines, [T, 2, R/2] f32: positions [T] i64, frequencies [R/2] f32. One serves every layer of a pass.
+Tensor rope_angles(const Tensor& positions, const Tensor& frequencies);
 
 // silu(gate) * up, and its gradients (dgate, dup).
 Tensor swiglu(const Tensor& gate, const Tensor& up);
@@ -44,15 +46,37 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Te
                                                       const Tensor& v, const Tensor& z, const Tensor& lse,
                                                       const Tensor& offsets, const Scores& how);
 
-// Attention over cached keys: pools [blocks, K, block, D] f32, table [S, most blocks] i32, lengths [S] i64 = keys of
-// sequence s, of which its own rows (offsets) are the last.
+// A cache in blocks of 16 positions: k_pool [blocks, K, D, 16], so that a vector holds as many keys, and v_pool
+// [blocks, K, 16, D]; table [S, most blocks] i32; lengths [S] i64 = positions of sequence s, of which its own rows
+// (offsets) are the last. Attention over it reads pools in q's type and gives what `attention` gives on the same
+// numbers, bit for bit.
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
                        const Tensor& lengths, const Tensor& offsets, const Scores& how);
+// k and v [T, K, D] into the last positions of their sequences; a pool may hold another type.
+void write_pages(const Tensor& k, const Tensor& v, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                 const Tensor& lengths, const Tensor& offsets);
 
 // Rows [begin, end) of a stored matrix, widened to f32 or bf16: `stored` is f16 or bf16 [out, in] and `format` null, or
 // u8 [out, bytes] of the format's blocks.
 Tensor widen(const Tensor& stored, const quant::Format* format, int64_t columns, int64_t begin, int64_t end,
              at::ScalarType dtype);
+
+// A stored matrix in panels of sixteen outputs (panels.h): as many bytes as stored, or bf16 where it holds plain
+// numbers.
+struct PanelWeights {
+  Tensor levels, scales;
+  const quant::Format* format = nullptr;
+  int64_t out = 0;
+};
+// Whether there is a panel form: contiguous on the CPU, rows of whole blocks (plain numbers: of an even length).
+bool has_panels(const Tensor& stored, const quant::Format* format, int64_t in);
+PanelWeights make_panels(const Tensor& stored, const quant::Format* format, int64_t in);
+// y = x W^T of each matrix in `dtype`, x [T, in] f32 or bf16. Blocks meet x in int8 (a scale by 32 values), plain
+// numbers in bf16; sums are f32. A row's result is bit-equal whatever the other rows and the number of threads.
+std::vector<Tensor> panel_linear(const Tensor& x, c10::ArrayRef<const PanelWeights*> matrices, at::ScalarType dtype);
+
+// y = x W^T in f32 arithmetic, x [T, in] f32, the stored matrix widened as it is read; rows as above.
+Tensor linear_f32(const Tensor& x, const Tensor& stored, const quant::Format* format);
 
 // Softmax cross-entropy of a chunk: logits [n, V] are overwritten by weight * (softmax - onehot), in their dtype.
 // Result (loss [n] f32 unweighted, logprob's argmax hit [n] f32).

@@ -28,10 +28,15 @@ std::tuple<Tensor, Tensor> rms_norm_backward(const Tensor& dy, const Tensor& x, 
   return {dx, (g * x * r).reshape({-1, x.size(-1)}).sum(0)};
 }
 
-Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved, double direction) {
-  const int64_t half = frequencies.size(0), width = x.size(2);
-  const Tensor angles = (f32(positions).unsqueeze(1) * frequencies).unsqueeze(1);  // [T, 1, R/2]
-  const Tensor cos = angles.cos(), sin = angles.sin() * direction, turned = f32(x.narrow(2, 0, 2 * half));
+Tensor rope_angles(const Tensor& positions, const Tensor& frequencies) {
+  const Tensor angles = f32(positions).unsqueeze(1) * frequencies;  // [T, R/2]
+  return at::stack({angles.cos(), angles.sin()}, 1);
+}
+
+Tensor rope(const Tensor& x, const Tensor& angles, bool interleaved, double direction) {
+  const int64_t half = angles.size(2), width = x.size(2);
+  const Tensor cos = angles.narrow(1, 0, 1), sin = angles.narrow(1, 1, 1) * direction,  // [T, 1, R/2]
+      turned = f32(x.narrow(2, 0, 2 * half));
   Tensor a, b, y;
   if (interleaved) {
     const Tensor pairs = turned.reshape({x.size(0), x.size(1), half, 2});
@@ -93,9 +98,32 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Te
   return {g[0], g[1], g[2]};
 }
 
-Tensor gather_pages(const Tensor& pool, const Tensor& table_row, int64_t length) {
-  const Tensor pages = pool.index_select(0, table_row.to(at::kLong)).permute({0, 2, 1, 3});  // [blocks, block, K, D]
+Tensor gather_keys(const Tensor& k_pool, const Tensor& table_row, int64_t length) {
+  const Tensor pages = k_pool.index_select(0, table_row.to(at::kLong)).permute({0, 3, 1, 2});  // [blocks, 16, K, D]
   return pages.flatten(0, 1).narrow(0, 0, length);
+}
+Tensor gather_values(const Tensor& v_pool, const Tensor& table_row, int64_t length) {
+  const Tensor pages = v_pool.index_select(0, table_row.to(at::kLong)).permute({0, 2, 1, 3});  // [blocks, 16, K, D]
+  return pages.flatten(0, 1).narrow(0, 0, length);
+}
+
+void write_pages(const Tensor& k, const Tensor& v, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+                 const Tensor& lengths, const Tensor& offsets) {
+  const auto at_ = host(offsets), length = host(lengths);
+  std::vector<int64_t> blocks, slots;
+  for (size_t s = 0; s < length.size(); ++s) {
+    for (int64_t t = at_[s]; t < at_[s + 1]; ++t) {
+      const int64_t position = length[s] - (at_[s + 1] - t);
+      blocks.push_back(table[int64_t(s)][position / page].item<int>());
+      slots.push_back(position % page);
+    }
+  }
+  const auto index = [&](const std::vector<int64_t>& x) {
+    return c10::optional<Tensor>(at::tensor(at::ArrayRef<int64_t>(x), at::kLong).to(k_pool.device()));
+  };
+  const c10::List<c10::optional<Tensor>> places({index(blocks), index(slots)});
+  k_pool.permute({0, 3, 1, 2}).index_put_(places, k.detach().to(k_pool.scalar_type()));
+  v_pool.permute({0, 2, 1, 3}).index_put_(places, v.detach().to(v_pool.scalar_type()));
 }
 
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
@@ -103,10 +131,10 @@ Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_po
   const auto at_ = host(offsets), length = host(lengths);
   std::vector<Tensor> z;
   for (size_t s = 0; s < length.size(); ++s) {
-    const int64_t blocks = (length[s] + k_pool.size(2) - 1) / k_pool.size(2);
+    const int64_t blocks = (length[s] + page - 1) / page;
     const Tensor row = table.select(0, int64_t(s)).narrow(0, 0, blocks).to(q.device());
-    z.push_back(attend(q.narrow(0, at_[s], at_[s + 1] - at_[s]), gather_pages(k_pool, row, length[s]),
-                       gather_pages(v_pool, row, length[s]), {scale, window, cap})
+    z.push_back(attend(q.narrow(0, at_[s], at_[s + 1] - at_[s]), gather_keys(k_pool, row, length[s]),
+                       gather_values(v_pool, row, length[s]), {scale, window, cap})
                     .z);
   }
   return at::cat(z);
@@ -129,10 +157,12 @@ TORCH_LIBRARY_IMPL(ken, CUDA, m) {
   m.impl("add_rms_norm", r::add_rms_norm);
   m.impl("rms_norm_backward", r::rms_norm_backward);
   m.impl("rope", r::rope);
+  m.impl("rope_angles", r::rope_angles);
   m.impl("swiglu", r::swiglu);
   m.impl("swiglu_backward", r::swiglu_backward);
   m.impl("attention", r::attention);
   m.impl("attention_backward", r::attention_backward);
   m.impl("attention_paged", r::attention_paged);
+  m.impl("write_pages", r::write_pages);
   m.impl("cross_entropy_", r::cross_entropy_);
 }

@@ -10,12 +10,23 @@
 // must not be a template itself.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #define KEN_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define KEN_CLONED 1
 #else
 #define KEN_CLONES
+#define KEN_CLONED 0
 #endif
 #define KEN_INLINE inline __attribute__((always_inline))
 
 namespace ken::kernels {
+
+// Whether the code that runs has 32 registers of 16 numbers.
+inline bool wide_registers() {
+#if KEN_CLONED
+  return __builtin_cpu_supports("avx512vl");
+#else
+  return false;
+#endif
+}
 
 using bf16 = uint16_t;  // the storage of a bfloat16
 

@@ -18,10 +18,11 @@ struct Pass {
   const TapPlan& taps;
   Tensor tokens, positions;
   at::ScalarType dtype;
+  Tensor angles, local_angles, long_angles;  // of rope, for every layer
   Tensor long_rows;  // [T, 1, 1]: rows of sequences that longrope turns otherwise; undefined when there are none
   // The paged cache of this pass; rows without a cached id borrow a sequence until the pass ends.
   std::vector<int> cached;
-  Tensor table, lengths;
+  std::pair<Tensor, Tensor> table;  // its blocks and lengths
 
   Pass(const Model& m, const Batch& b, const ForwardOptions& o)
       : model(m),
@@ -32,6 +33,10 @@ struct Pass {
         positions(b.positions.to(m.device)),
         dtype(nn::activation_type(o.compute)) {
     if (model.rope_long.defined()) find_long_rows();
+    const auto angles_of = [&](const Tensor& f) { return kernels::rope_angles(positions, f); };
+    if (!model.config.learned_positions) angles = angles_of(model.rope_frequencies);
+    if (model.rope_local.defined()) local_angles = angles_of(model.rope_local);
+    if (long_rows.defined()) long_angles = angles_of(model.rope_long);
     bool any = false;
     for (int id : batch.cached) any = any || id >= 0;
     if (!any) return;
@@ -41,7 +46,7 @@ struct Pass {
       if (cached[s] < 0) cached[s] = options.cache->open();
       options.cache->extend(cached[s], batch.end(int64_t(s)) - batch.begin(int64_t(s)));
     }
-    std::tie(table, lengths) = options.cache->table(cached);
+    table = options.cache->table(cached);
   }
   ~Pass() {
     for (size_t s = 0; s < cached.size(); ++s)
@@ -88,30 +93,28 @@ struct Pass {
                post.defined() ? nn::rms_norm(out.to(at::kFloat), post, model.config.norm_eps, dtype) : out);
   }
 
-  // Keys and values that sequence s sees: its cached positions (constants), then its own rows of k or v.
-  Tensor seen(const Tensor& pool, const Tensor& fresh, int64_t s) const {
+  // Keys or values that sequence s sees: its cached positions (constants), then its own rows of k or v.
+  Tensor seen(decltype(kernels::reference::gather_keys) gather, const Tensor& pool, const Tensor& fresh,
+              int64_t s) const {
     const int64_t n = batch.end(s) - batch.begin(s);
     const Tensor own = fresh.narrow(0, batch.begin(s), n);
     if (cached.empty()) return own;
+    const auto& [blocks, lengths] = table;
     const int64_t past = lengths.data_ptr<int64_t>()[s] - n;
     if (past == 0) return own;
-    return at::cat(
-        {kernels::reference::gather_pages(
-             pool,
-             table.select(0, s).narrow(0, 0, (past + nn::KvCache::block - 1) / nn::KvCache::block).to(pool.device()),
-             past)
-             .to(own.scalar_type()),
-         own});
+    const Tensor row = blocks.select(0, s).narrow(0, 0, (past + nn::KvCache::block - 1) / nn::KvCache::block);
+    return at::cat({gather(pool, row.to(pool.device()), past).to(own.scalar_type()), own});
   }
 
   // Plain attention of one sequence, with its taps on scores and pattern.
   Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t l, int64_t s,
                          const kernels::Scores& how) const {
-    const Tensor kpool = cached.empty() ? Tensor() : options.cache->keys(l),
-                 vpool = cached.empty() ? Tensor() : options.cache->values(l);
-    const Tensor values = seen(vpool, v, s);
-    const auto rows = kernels::reference::attend(q.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)),
-                                                 seen(kpool, k, s), values, how);
+    const Tensor k_pool = cached.empty() ? Tensor() : options.cache->keys(l),
+                 v_pool = cached.empty() ? Tensor() : options.cache->values(l);
+    const Tensor keys = seen(kernels::reference::gather_keys, k_pool, k, s),
+                 values = seen(kernels::reference::gather_values, v_pool, v, s);
+    const auto rows =
+        kernels::reference::attend(q.narrow(0, batch.begin(s), batch.end(s) - batch.begin(s)), keys, values, how);
     const Tensor scores = taps.apply(Point::scores, l, rows.scores, batch, int(s));
     Tensor pattern = scores.is_same(rows.scores) ? rows.pattern : at::softmax(scores, -1);
     pattern = taps.apply(Point::pattern, l, pattern, batch, int(s));
@@ -123,14 +126,14 @@ struct Pass {
     const kernels::Scores how{c.attn_scale > 0 ? c.attn_scale : 1.0 / std::sqrt(double(c.d_head)), c.window(l),
                               c.attn_cap};
     const bool gradients = at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
-    if (!cached.empty()) options.cache->write(l, cached, batch.offsets, k, v);
+    if (!cached.empty()) options.cache->write(l, table, batch.offsets, k, v);
     const bool tapped = taps.uses(Point::scores, l) || taps.uses(Point::pattern, l);
     Tensor z;
     if (cached.empty()) {
       z = nn::attention(q, k, v, batch.offsets, how);
     } else if (!gradients) {
-      z = kernels::attention_paged(q, options.cache->keys(l), options.cache->values(l), table, lengths, batch.offsets,
-                                   how);
+      z = kernels::attention_paged(q, options.cache->keys(l), options.cache->values(l), table.first, table.second,
+                                   batch.offsets, how);
     }
     if (z.defined() && !tapped) return z;
     std::vector<Tensor> parts;
@@ -153,9 +156,9 @@ struct Pass {
     const Config& c = model.config;
     if (c.learned_positions || (!c.rope_skip.empty() && c.rope_skip[size_t(l)])) return x;
     const bool local = model.rope_local.defined() && c.window(l) > 0;
-    Tensor y = nn::rope(x, positions, local ? model.rope_local : model.rope_frequencies, c.rope_interleaved);
+    Tensor y = nn::rope(x, local ? local_angles : angles, c.rope_interleaved);
     if (local) return y;  // scaling is for the layers that see everything
-    if (long_rows.defined()) y = at::where(long_rows, nn::rope(x, positions, model.rope_long, c.rope_interleaved), y);
+    if (long_rows.defined()) y = at::where(long_rows, nn::rope(x, long_angles, c.rope_interleaved), y);
     if (c.rope_magnitude == 1) return y;
     const Tensor part = (y.narrow(2, 0, c.rope_width) * c.rope_magnitude).to(y.scalar_type());
     return at::cat({part, y.narrow(2, c.rope_width, c.d_head - c.rope_width)}, 2);
@@ -164,9 +167,9 @@ struct Pass {
   // The attention module on normed input; the raw output after the output projection.
   Tensor attention(const Tensor& n, const Block& block, int64_t l) const {
     const Config& c = model.config;
-    const Tensor q = tap(Point::q, l, heads(nn::linear(n, block.q, options.compute), c.n_heads));
-    const Tensor k = tap(Point::k, l, heads(nn::linear(n, block.k, options.compute), c.n_kv_heads));
-    const Tensor v = tap(Point::v, l, heads(nn::linear(n, block.v, options.compute), c.n_kv_heads));
+    const auto qkv = nn::linear_all(n, {&block.q, &block.k, &block.v}, options.compute);
+    const Tensor q = tap(Point::q, l, heads(qkv[0], c.n_heads)), k = tap(Point::k, l, heads(qkv[1], c.n_kv_heads)),
+                 v = tap(Point::v, l, heads(qkv[2], c.n_kv_heads));
     const Tensor rot_q = tap(Point::rot_q, l, turned(qk_normed(q, block.q_norm), l));
     const Tensor rot_k = tap(Point::rot_k, l, turned(qk_normed(k, block.k_norm), l));
     const Tensor z = tap(Point::z, l, attend(rot_q, rot_k, v, l));
@@ -185,13 +188,12 @@ struct Pass {
 
   Tensor mlp(const Tensor& n, const Block& block, int64_t l) const {
     if (!block.experts.empty()) return tap(Point::mlp_raw, l, mixture(n, block));
-    const auto in = [&](const nn::Matrix& w) { return nn::linear(n, w, options.compute); };
     Tensor post;
     if (model.config.gated) {
-      const Tensor gate = tap(Point::mlp_pre, l, in(block.gate)), up = tap(Point::mlp_linear, l, in(block.up));
-      post = gated(gate, up);
+      const auto in = nn::linear_all(n, {&block.gate, &block.up}, options.compute);
+      post = gated(tap(Point::mlp_pre, l, in[0]), tap(Point::mlp_linear, l, in[1]));
     } else {
-      const Tensor pre = tap(Point::mlp_pre, l, in(block.up));
+      const Tensor pre = tap(Point::mlp_pre, l, nn::linear(n, block.up, options.compute));
       post = activated(pre).to(pre.scalar_type());
     }
     return tap(Point::mlp_raw, l, nn::linear(tap(Point::mlp_post, l, post), block.down, options.compute));
@@ -209,7 +211,8 @@ struct Pass {
       if (places.size(0) == 0) continue;
       const Tensor rows = places.select(1, 0), weight = weights.index({rows, places.select(1, 1)}).unsqueeze(1);
       const Tensor x = n.index_select(0, rows);
-      const Tensor post = gated(nn::linear(x, expert.gate, options.compute), nn::linear(x, expert.up, options.compute));
+      const auto in = nn::linear_all(x, {&expert.gate, &expert.up}, options.compute);
+      const Tensor post = gated(in[0], in[1]);
       out = out.index_add(0, rows, nn::linear(post, expert.down, options.compute).to(at::kFloat) * weight);
     }
     return out.to(dtype);
@@ -271,13 +274,14 @@ Output forward(const Model& model, const Batch& batch, const ForwardOptions& opt
   if (options.logits == ForwardOptions::Logits::last) {
     rows = rows.index_select(0, (batch.offsets.narrow(0, 1, batch.sequences()) - 1).to(model.device));
   }
-  output.logits = nn::linear(rows, model.output(), options.compute).to(at::kFloat);
+  output.logits = nn::linear_f32(rows, model.output(), options.compute);
   if (const double cap = model.config.final_cap; cap > 0) output.logits = (output.logits / cap).tanh() * cap;
   return output;
 }
 
-nn::KvCache make_cache(const Model& model) {
-  return nn::KvCache(model.config.n_layers, model.config.n_kv_heads, model.config.d_head, model.device);
+nn::KvCache make_cache(const Model& model, nn::Compute compute) {
+  return nn::KvCache(model.config.n_layers, model.config.n_kv_heads, model.config.d_head, nn::activation_type(compute),
+                     model.device);
 }
 
 }  // namespace ken::model

@@ -64,7 +64,8 @@ struct Output {
 };
 
 Output forward(const Model& model, const Batch& batch, const ForwardOptions& options);
-nn::KvCache make_cache(const Model& model);
+// For passes in this arithmetic.
+nn::KvCache make_cache(const Model& model, nn::Compute compute);
 
 // Opens a GGUF file or a Hugging Face folder of a supported architecture; errors name the file, the key or tensor, and
 // what was expected.

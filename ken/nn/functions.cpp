@@ -48,16 +48,14 @@ struct AddNormFunction : Function<AddNormFunction> {
 };
 
 struct RopeFunction : Function<RopeFunction> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& positions, const Tensor& frequencies,
-                        bool interleaved) {
-    ctx->save_for_backward({positions, frequencies});
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& angles, bool interleaved) {
+    ctx->save_for_backward({angles});
     ctx->saved_data["interleaved"] = interleaved;
-    return kernels::rope(x, positions, frequencies, interleaved, 1);
+    return kernels::rope(x, angles, interleaved, 1);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const auto s = ctx->get_saved_variables();
-    return {kernels::rope(grads[0], s[0], s[1], ctx->saved_data["interleaved"].toBool(), -1), Tensor(), Tensor(),
-            Tensor()};
+    const Tensor angles = ctx->get_saved_variables()[0];
+    return {kernels::rope(grads[0], angles, ctx->saved_data["interleaved"].toBool(), -1), Tensor(), Tensor()};
   }
 };
 
@@ -114,9 +112,8 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
   return at::layer_norm(x, {x.size(-1)}, weight, bias, eps).to(dtype);
 }
 
-Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved) {
-  if (wants_gradient({x})) return RopeFunction::apply(x, positions, frequencies, interleaved);
-  return kernels::rope(x, positions, frequencies, interleaved, 1);
+Tensor rope(const Tensor& x, const Tensor& angles, bool interleaved) {
+  return wants_gradient({x}) ? RopeFunction::apply(x, angles, interleaved) : kernels::rope(x, angles, interleaved, 1);
 }
 
 Tensor swiglu(const Tensor& gate, const Tensor& up) {

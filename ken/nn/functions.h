@@ -11,7 +11,7 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, at::ScalarTyp
 // {x + delta, norm(x + delta)}: bit-equal to the two steps.
 std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps,
                                        at::ScalarType dtype);
-Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& frequencies, bool interleaved);
+Tensor rope(const Tensor& x, const Tensor& angles, bool interleaved);  // angles: kernels::rope_angles
 Tensor swiglu(const Tensor& gate, const Tensor& up);
 // x of a layer with mean and bias (LayerNorm), result in `dtype`; plain torch operations.
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, at::ScalarType dtype);

@@ -1,13 +1,16 @@
 #include "ken/nn/kv_cache.h"
 
 #include "ken/base/error.h"
+#include "ken/kernels/kernels.h"
 
 namespace ken::nn {
 
-KvCache::KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::Device device, int64_t max_positions)
+KvCache::KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::ScalarType type, at::Device device,
+                 int64_t max_positions)
     : kv_heads_(kv_heads),
       d_head_(d_head),
       max_blocks_((max_positions + block - 1) / block),
+      type_(type),
       device_(device),
       k_(size_t(layers)),
       v_(size_t(layers)) {
@@ -78,23 +81,9 @@ void KvCache::extend(int sequence, int64_t n) {
   at(sequence).length = length + n;
 }
 
-void KvCache::write(int64_t layer, const std::vector<int>& sequences, const Tensor& offsets, const Tensor& k,
+void KvCache::write(int64_t layer, const std::pair<Tensor, Tensor>& table, const Tensor& offsets, const Tensor& k,
                     const Tensor& v) {
-  const int64_t* begin = offsets.data_ptr<int64_t>();
-  const int64_t n = k.size(0);
-  Tensor blocks = at::empty({n}, at::kLong), slots = at::empty({n}, at::kLong);
-  int64_t *b = blocks.data_ptr<int64_t>(), *s = slots.data_ptr<int64_t>();
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    const Entry& entry = at(sequences[i]);
-    for (int64_t t = begin[i]; t < begin[i + 1]; ++t) {
-      const int64_t position = entry.length - (begin[i + 1] - t);
-      b[t] = entry.blocks[size_t(position / block)];
-      s[t] = position % block;
-    }
-  }
-  const c10::List<c10::optional<Tensor>> index({blocks.to(device_), slots.to(device_)});
-  k_[size_t(layer)].permute({0, 2, 1, 3}).index_put_(index, k.detach().to(at::kFloat));
-  v_[size_t(layer)].permute({0, 2, 1, 3}).index_put_(index, v.detach().to(at::kFloat));
+  kernels::write_pages(k, v, k_[size_t(layer)], v_[size_t(layer)], table.first, table.second, offsets);
 }
 
 std::pair<Tensor, Tensor> KvCache::table(const std::vector<int>& sequences) const {
@@ -110,7 +99,9 @@ std::pair<Tensor, Tensor> KvCache::table(const std::vector<int>& sequences) cons
   return {table, lengths};
 }
 
-int64_t KvCache::bytes() const { return int64_t(k_.size()) * 2 * capacity_ * kv_heads_ * block * d_head_ * 4; }
+int64_t KvCache::bytes() const {
+  return int64_t(k_.size()) * 2 * capacity_ * kv_heads_ * block * d_head_ * int64_t(at::elementSize(type_));
+}
 
 int32_t KvCache::take_block() {
   if (free_.empty()) grow(std::max<int64_t>(64, capacity_ * 2));
@@ -132,10 +123,11 @@ void KvCache::drop_block(int32_t id) {
 }
 
 void KvCache::grow(int64_t blocks) {
-  const auto options = at::TensorOptions().dtype(at::kFloat).device(device_);
+  const auto options = at::TensorOptions().dtype(type_).device(device_);
   for (auto* pool : {&k_, &v_}) {
     for (auto& tensor : *pool) {
-      Tensor larger = at::zeros({blocks, kv_heads_, block, d_head_}, options);
+      Tensor larger = pool == &k_ ? at::zeros({blocks, kv_heads_, d_head_, block}, options)
+                                  : at::zeros({blocks, kv_heads_, block, d_head_}, options);
       if (capacity_ > 0) larger.narrow(0, 0, capacity_).copy_(tensor);
       tensor = larger;
     }

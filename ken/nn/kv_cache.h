@@ -1,6 +1,7 @@
 // Keys and values of sequences in blocks of 16 positions: forks share blocks, a write to a shared block copies it
 // first.
 #pragma once
+#include "ken/kernels/page.h"
 #include "ken/nn/torch.h"
 
 namespace ken::nn {
@@ -9,10 +10,11 @@ using at::Tensor;
 
 class KvCache {
  public:
-  static constexpr int64_t block = 16;
+  static constexpr int64_t block = kernels::page;
+  // `type` is f32 or bf16: what the forward passes over this cache compute in, so that nothing is lost.
   // max_positions bounds the positions held at once over all sequences (blocks count once however often shared);
   // extending past it is an Error.
-  KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::Device device = at::kCPU,
+  KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::ScalarType type, at::Device device = at::kCPU,
           int64_t max_positions = int64_t{1} << 22);
 
   int open();            // an empty sequence
@@ -23,8 +25,9 @@ class KvCache {
 
   // Makes room for n more positions of a sequence and counts them as present; write() must fill them in every layer.
   void extend(int sequence, int64_t n);
-  // k, v [T, K, D] of the last positions of `sequences`, packed by offsets [S + 1].
-  void write(int64_t layer, const std::vector<int>& sequences, const Tensor& offsets, const Tensor& k, const Tensor& v);
+  // k, v [T, K, D] of the last positions of the sequences whose table() this is, packed by offsets [S + 1].
+  void write(int64_t layer, const std::pair<Tensor, Tensor>& table, const Tensor& offsets, const Tensor& k,
+             const Tensor& v);
   // What the paged attention reads: block numbers [S, most] i32 and lengths [S] i64 (on the CPU).
   std::pair<Tensor, Tensor> table(const std::vector<int>& sequences) const;
   const Tensor& keys(int64_t layer) const { return k_[size_t(layer)]; }
@@ -46,8 +49,9 @@ class KvCache {
   void grow(int64_t blocks);
 
   int64_t kv_heads_, d_head_, capacity_ = 0, used_ = 0, max_blocks_;
+  at::ScalarType type_;
   at::Device device_;
-  std::vector<Tensor> k_, v_;  // a layer: [capacity, K, block, D] f32
+  std::vector<Tensor> k_, v_;  // a layer: [capacity, K, D, block] and [capacity, K, block, D]
   std::vector<int32_t> references_, free_;
   std::vector<Entry> entries_;
   std::vector<int> free_entries_;

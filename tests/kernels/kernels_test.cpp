@@ -42,10 +42,14 @@ TEST_P(KernelsTest, norm_with_and_without_the_addition) {
 
 TEST_P(KernelsTest, rope_in_both_orders_and_partial_widths) {
   const Tensor x = random({23, 3, 16}), positions = at::randint(0, 500, {23}, at::kLong), frequencies = at::rand({6});
+  const Tensor angles = rope_angles(positions, frequencies);
+  EXPECT_LE(distance(angles, reference::rope_angles(positions, frequencies)), 1e-6);
+  const Tensor repeated = at::remainder(positions, 5);  // each position once in a table
+  EXPECT_LE(distance(rope_angles(repeated, frequencies), reference::rope_angles(repeated, frequencies)), 1e-6);
   for (bool interleaved : {false, true}) {
-    const Tensor y = rope(x, positions, frequencies, interleaved, 1);
-    EXPECT_LE(distance(y, reference::rope(x, positions, frequencies, interleaved, 1)), bound());
-    EXPECT_LE(distance(rope(y, positions, frequencies, interleaved, -1), x), bound());
+    const Tensor y = rope(x, angles, interleaved, 1);
+    EXPECT_LE(distance(y, reference::rope(x, angles, interleaved, 1)), bound());
+    EXPECT_LE(distance(rope(y, angles, interleaved, -1), x), bound());
   }
 }
 
@@ -92,26 +96,6 @@ TEST_P(KernelsTest, a_sequence_gives_the_same_bits_alone_in_a_batch_and_on_any_t
   const auto [dq2, dk2, dv2] =
       attention_backward(part(q), part(q), part(k), part(v), alone, own, offsets_of({29}), {0.2});
   EXPECT_TRUE(at::equal(part(dq), dq2) && at::equal(part(dk), dk2) && at::equal(part(dv), dv2));
-}
-
-TEST_P(KernelsTest, paged_attention_is_packed_attention) {
-  const Tensor q = random({40, 4, 32}), k = at::randn({40, 2, 32}), v = at::randn({40, 2, 32}),
-               offsets = offsets_of({40});
-  Tensor k_pool = at::zeros({5, 2, 16, 32}), v_pool = at::zeros({5, 2, 16, 32});
-  const std::vector<int32_t> blocks{4, 0, 2};
-  for (int64_t t = 0; t < 40; ++t) {
-    k_pool[blocks[size_t(t / 16)]].select(1, t % 16).copy_(k[t]);
-    v_pool[blocks[size_t(t / 16)]].select(1, t % 16).copy_(v[t]);
-  }
-  const Tensor table = at::tensor(at::ArrayRef<int32_t>(blocks), at::kInt).unsqueeze(0),
-               lengths = at::full({1}, 40, at::kLong);
-  for (const Scores& how : {Scores{0.2}, Scores{0.2, 9}, Scores{0.2, 21, 1.5}, Scores{0.2, 0, 1.5}}) {
-    const Tensor paged = attention_paged(q, k_pool, v_pool, table, lengths, offsets, how);
-    const Tensor plain =
-        reference::attention_paged(q, k_pool, v_pool, table, lengths, offsets, how.scale, how.window, how.cap);
-    EXPECT_LE(distance(paged, plain), bound()) << how.window;
-    if (GetParam() == at::kFloat) EXPECT_TRUE(at::equal(paged, std::get<0>(attention(q, k, v, offsets, how))));
-  }
 }
 
 TEST_P(KernelsTest, cross_entropy_leaves_its_gradient_in_the_logits) {

@@ -138,7 +138,7 @@ bool gguf_says_the_same(const Family& f) {
 bool cache_gives_what_one_pass_gives(const Family& f) {
   const Tensor whole = logits_of(*f.model, prompt);
   at::NoGradGuard no_gradients;
-  nn::KvCache cache = make_cache(*f.model);
+  nn::KvCache cache = make_cache(*f.model, nn::Compute::f32);
   const int id = cache.open();
   std::vector<Tensor> rows;
   for (const int32_t token : prompt)

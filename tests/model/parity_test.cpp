@@ -92,7 +92,7 @@ TEST_P(ParityTest, one_pass_gives_the_reference_logits_and_residuals) {
 
 TEST_P(ParityTest, token_by_token_and_in_chunks_of_seven_through_the_cache) {
   for (size_t step : {size_t{1}, size_t{7}}) {
-    nn::KvCache cache = make_cache(*model);
+    nn::KvCache cache = make_cache(*model, nn::Compute::f32);
     all.cache = &cache;
     for (size_t p = 0; p < prompts.size(); ++p) {
       if (outgrows_the_cache(p)) continue;
@@ -111,7 +111,7 @@ TEST_P(ParityTest, token_by_token_and_in_chunks_of_seven_through_the_cache) {
 }
 
 TEST_P(ParityTest, rows_of_one_mixed_batch_prefilled_decoded_and_uncached) {
-  nn::KvCache cache = make_cache(*model);
+  nn::KvCache cache = make_cache(*model, nn::Compute::f32);
   all.cache = &cache;
   const size_t long_one = outgrows_the_cache(longest()) ? longest() - 1 : longest();
   const auto& prompt = prompts[long_one];
