@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
 
 #include "ken/base/error.h"
 
@@ -27,6 +29,16 @@ void write_all(int fd, const void* data, size_t size, const fs::path& path) {
     p += n;
     size -= size_t(n);
   }
+}
+
+// Where the live mappings are: first byte -> size.
+struct Mappings {
+  std::mutex mutex;
+  std::map<uintptr_t, size_t> spans;
+};
+Mappings& mappings() {
+  static Mappings all;
+  return all;
 }
 
 }  // namespace
@@ -49,10 +61,26 @@ MappedFile::MappedFile(const fs::path& path) {
     }
   }
   ::close(fd);
+  const std::lock_guard lock(mappings().mutex);
+  if (data_) mappings().spans[reinterpret_cast<uintptr_t>(data_)] = size_;
 }
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(data_, size_);
+  if (!data_) return;
+  const std::lock_guard lock(mappings().mutex);
+  mappings().spans.erase(reinterpret_cast<uintptr_t>(data_));
+  ::munmap(data_, size_);
+}
+
+void forget_pages(const void* data, size_t size) {
+  const auto begin = reinterpret_cast<uintptr_t>(data), page = uintptr_t(::sysconf(_SC_PAGESIZE));
+  const std::lock_guard lock(mappings().mutex);
+  const auto after = mappings().spans.upper_bound(begin);
+  if (after == mappings().spans.begin()) return;
+  const auto& [first, length] = *std::prev(after);
+  if (begin + size > first + length) return;
+  const uintptr_t from = (begin + page - 1) / page * page, to = (begin + size) / page * page;
+  if (from < to) ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
 }
 
 std::string read_text(const fs::path& path, size_t limit) {

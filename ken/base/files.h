@@ -25,6 +25,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// Gives the pages that lie wholly in [data, data + size) back to the system where they are of a MappedFile: they are
+// read again when they are needed again. Anything else is left alone.
+void forget_pages(const void* data, size_t size);
+
 // The whole file as text; throws when it is missing or longer than `limit` bytes.
 std::string read_text(const fs::path& path, size_t limit = size_t{1} << 32);
 

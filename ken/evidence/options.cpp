@@ -29,7 +29,7 @@ void add_logprobs(const model::Model& model, const Tensor& hidden, const std::ve
     Tensor wanted = at::empty({n, 1}, at::kLong);
     for (int64_t i = 0; i < n; ++i) wanted.data_ptr<int64_t>()[i] = targets[size_t(begin + i)].token;
     const Tensor logits =
-        nn::linear(hidden.narrow(0, begin, n), model.output(), compute).to(at::kCPU, at::kFloat);  // [n, vocab]
+        nn::linear_f32(hidden.narrow(0, begin, n), model.output(), compute).to(at::kCPU);  // [n, vocab]
     const Tensor logprobs = logits.gather(1, wanted).squeeze(1) - logits.logsumexp(1), best = logits.argmax(1);
     for (int64_t i = 0; i < n; ++i) {
       OptionScore& score = *targets[size_t(begin + i)].score;
@@ -56,7 +56,7 @@ class Group {
     scores_.push_back(&scores);
   }
   void score() {
-    cache_.emplace(model::make_cache(model_));
+    cache_.emplace(model::make_cache(model_, compute_));
     read_prompts();
     read_options();
   }

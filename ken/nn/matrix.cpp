@@ -1,47 +1,100 @@
 #include "ken/nn/matrix.h"
 
+#include <mutex>
+
 #include "ken/base/error.h"
+#include "ken/base/files.h"
 #include "ken/kernels/kernels.h"
 
 namespace ken::nn {
+
+// Panels and what they were made from: data that was replaced or written to since makes them stale.
+struct PanelSlot {
+  kernels::PanelWeights weights;
+  c10::weak_intrusive_ptr<c10::TensorImpl> source;
+  uint32_t version;
+  bool of(const Tensor& data) const {
+    return source.lock().get() == data.unsafeGetTensorImpl() && version == uint32_t(data._version());
+  }
+};
+
 namespace {
 
 constexpr int64_t tile_elements = 1 << 19;  // 2 MB of f32: a widened tile stays in the second-level cache
 
 int64_t tile_rows(const Matrix& w) { return std::max<int64_t>(16, tile_elements / std::max<int64_t>(1, w.in)); }
 
-// y[:, rows of the tile] for every tile, in the type of x.
-Tensor product_by_tiles(const Tensor& x, const Tensor& stored, const quant::Format* format, int64_t out, int64_t in,
-                        int64_t step) {
-  Tensor y = at::empty({x.size(0), out}, x.options());
-  for (int64_t begin = 0; begin < out; begin += step) {
-    const int64_t end = std::min(out, begin + step);
-    const Tensor tile = kernels::widen(stored, format, in, begin, end, x.scalar_type());
+std::shared_ptr<const PanelSlot> panels_of(const Matrix& w) {
+  static std::mutex mutex;  // two threads that share a model must not pack the same matrix
+  const std::lock_guard lock(mutex);
+  if (w.panels && w.panels->of(w.data)) return w.panels;
+  w.panels.reset();  // stale ones go before new ones come
+  w.panels = std::make_shared<const PanelSlot>(
+      PanelSlot{kernels::make_panels(w.data, w.format, w.in),
+                c10::weak_intrusive_ptr<c10::TensorImpl>(w.data.getIntrusivePtr()), uint32_t(w.data._version())});
+  forget_pages(w.data.data_ptr(), w.data.nbytes());
+  return w.panels;
+}
+
+// Whether the fast product of a matrix that is not trained runs on panels.
+bool in_panels(const Matrix& w, Compute compute) {
+  return compute == Compute::fast && !w.shadow.defined() && !w.data.requires_grad() &&
+         kernels::has_panels(w.data, w.format, w.in);
+}
+
+// Rows [begin, end) of a stored matrix in another type.
+Tensor tile_of(const Tensor& stored, const quant::Format* format, int64_t in, int64_t begin, int64_t end,
+               at::ScalarType type) {
+  if (stored.scalar_type() == at::kFloat) return stored.narrow(0, begin, end - begin).to(type);
+  return kernels::widen(stored, format, in, begin, end, type);
+}
+
+// y[:, rows of the tile] for every tile: on other devices, and where there are no panels.
+Tensor product_by_tiles(const Tensor& x, const Matrix& w, at::ScalarType type) {
+  Tensor y = at::empty({x.size(0), w.out}, x.options().dtype(type));
+  for (int64_t begin = 0, step = tile_rows(w); begin < w.out; begin += step) {
+    const int64_t end = std::min(w.out, begin + step);
+    const Tensor tile = tile_of(w.data, w.format, w.in, begin, end, x.scalar_type());
     y.narrow(1, begin, end - begin).copy_(at::mm(x, tile.t()));
   }
   return y;
 }
 
-// A frozen stored matrix: the gradient goes to the input only, and the tiles are widened again.
+// A product with a matrix that gets no gradient.
+Tensor frozen_product(const Tensor& x, const Matrix& w, at::ScalarType type) {
+  const auto compute = x.scalar_type() == at::kFloat ? Compute::f32 : Compute::fast;
+  if (in_panels(w, compute)) return kernels::panel_linear(x, {&panels_of(w)->weights}, type)[0];
+  if (compute == Compute::f32 && w.data.is_cpu()) return kernels::linear_f32(x, w.data, w.format);
+  return product_by_tiles(x, w, type);
+}
+
+// dy W, the tiles widened again.
+Tensor input_gradient(const Tensor& dy, const Tensor& stored, const quant::Format* format, int64_t out, int64_t in,
+                      int64_t step) {
+  Tensor dx = at::zeros({dy.size(0), in}, dy.options().dtype(at::kFloat));
+  for (int64_t begin = 0; begin < out; begin += step) {
+    const int64_t end = std::min(out, begin + step);
+    const Tensor tile = tile_of(stored, format, in, begin, end, dy.scalar_type());
+    dx += at::mm(dy.narrow(1, begin, end - begin), tile);
+  }
+  forget_pages(stored.data_ptr(), stored.nbytes());  // the panels are enough for the next pass
+  return dx;
+}
+
+// A frozen stored matrix: the gradient goes to the input only.
 struct FrozenProduct : torch::autograd::Function<FrozenProduct> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& stored,
-                        const quant::Format* format, int64_t out, int64_t in, int64_t step) {
-    ctx->save_for_backward({stored});
-    ctx->saved_data["shape"] = std::vector<int64_t>{out, in, step, format ? int64_t(format->gguf) : -1};
-    return product_by_tiles(x, stored, format, out, in, step);
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Matrix* w, int64_t type) {
+    ctx->save_for_backward({w->data});
+    ctx->saved_data["shape"] =
+        std::vector<int64_t>{w->out, w->in, tile_rows(*w), w->format ? int64_t(w->format->gguf) : -1};
+    return frozen_product(x, *w, at::ScalarType(type));
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const auto shape = ctx->saved_data["shape"].toIntVector();
-    const Tensor stored = ctx->get_saved_variables()[0], dy = grads[0];
     const quant::Format* format = shape[3] < 0 ? nullptr : quant::find_format(uint32_t(shape[3]));
-    Tensor dx = at::zeros({dy.size(0), shape[1]}, dy.options().dtype(at::kFloat));
-    for (int64_t begin = 0; begin < shape[0]; begin += shape[2]) {
-      const int64_t end = std::min(shape[0], begin + shape[2]);
-      const Tensor tile = kernels::widen(stored, format, shape[1], begin, end, dy.scalar_type());
-      dx += at::mm(dy.narrow(1, begin, end - begin), tile);
-    }
-    return {dx.to(dy.scalar_type()), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    const Tensor dx = input_gradient(grads[0], ctx->get_saved_variables()[0], format, shape[0], shape[1], shape[2]);
+    return {dx.to(grads[0].scalar_type()), Tensor(), Tensor()};
   }
 };
 
@@ -61,17 +114,46 @@ struct ShadowProduct : torch::autograd::Function<ShadowProduct> {
   }
 };
 
-Tensor product(const Tensor& x, const Matrix& w, Compute compute) {
-  const bool f32_stored = w.data.scalar_type() == at::kFloat;
-  if (compute == Compute::f32 && f32_stored) return at::linear(x, w.data);
-  if (compute == Compute::fast && w.shadow.defined()) {
+bool wants_gradient(const Tensor& x) { return at::GradMode::is_enabled() && x.requires_grad(); }
+
+// A matrix that is trained: torch's own products, through which gradients reach the weight.
+Tensor trained_product(const Tensor& x, const Matrix& w, Compute compute) {
+  if (compute == Compute::fast && w.shadow.defined())
     return w.data.requires_grad() ? ShadowProduct::apply(x, w.data, w.shadow) : at::linear(x, w.shadow);
+  return at::linear(x, w.data.to(x.scalar_type()));
+}
+
+// Without bias and overlay; the result in `type`.
+Tensor product(const Tensor& x, const Matrix& w, Compute compute, at::ScalarType type) {
+  if (w.data.requires_grad() || (compute == Compute::fast && w.shadow.defined()))
+    return trained_product(x, w, compute).to(type);
+  return wants_gradient(x) ? FrozenProduct::apply(x, &w, int64_t(type)) : frozen_product(x, w, type);
+}
+
+// (x A^T) B^T in f32, A [r, in] and B [out, r]. For the gradients x is kept as it came, not widened.
+struct LowRankProduct : torch::autograd::Function<LowRankProduct> {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& a, const Tensor& b) {
+    ctx->save_for_backward({x, a, b});
+    return at::linear(at::linear(x.to(at::kFloat), a), b);
   }
-  if (compute == Compute::fast && f32_stored) return at::linear(x, w.data.to(at::kBFloat16));
-  if (compute == Compute::fast && w.data.scalar_type() == at::kBFloat16) return at::linear(x, w.data);
-  if (x.requires_grad() && at::GradMode::is_enabled())
-    return FrozenProduct::apply(x, w.data, w.format, w.out, w.in, tile_rows(w));
-  return product_by_tiles(x, w.data, w.format, w.out, w.in, tile_rows(w));
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &a = saved[1], &b = saved[2], x = saved[0].to(at::kFloat), dy = grads[0].to(at::kFloat);
+    const Tensor inner = at::mm(dy, b);  // [T, r]
+    const Tensor da = a.requires_grad() ? at::mm(inner.t(), x) : Tensor();
+    const Tensor db = b.requires_grad() ? at::mm(dy.t(), at::linear(x, a)) : Tensor();
+    return {saved[0].requires_grad() ? at::mm(inner, a).to(saved[0].scalar_type()) : Tensor(), da, db};
+  }
+};
+
+// Bias and overlay of a product.
+Tensor completed(Tensor y, const Tensor& input, const Matrix& w) {
+  if (w.bias.defined()) y = (y + w.bias).to(y.scalar_type());
+  if (w.low_a.defined()) {
+    y = (y + LowRankProduct::apply(input, w.low_a, w.low_b)).to(y.scalar_type());
+  }
+  return y;
 }
 
 }  // namespace
@@ -86,13 +168,32 @@ Compute compute_from(const std::string& name) {
 
 Tensor linear(const Tensor& x, const Matrix& w, Compute compute) {
   const Tensor input = x.to(activation_type(compute));
-  Tensor y = product(input, w, compute);
-  if (w.bias.defined()) y = (y + w.bias).to(y.scalar_type());
-  if (w.low_a.defined()) {
-    const Tensor low = at::linear(at::linear(input.to(at::kFloat), w.low_a), w.low_b);
-    y = (y + low).to(y.scalar_type());
+  return completed(product(input, w, compute, input.scalar_type()), input, w);
+}
+
+Tensor linear_f32(const Tensor& x, const Matrix& w, Compute compute) {
+  const Tensor input = x.to(activation_type(compute));
+  return completed(product(input, w, compute, at::kFloat), input, w);
+}
+
+std::vector<Tensor> linear_all(const Tensor& x, std::initializer_list<const Matrix*> matrices, Compute compute) {
+  const Tensor input = x.to(activation_type(compute));
+  std::vector<Tensor> results;
+  std::vector<std::shared_ptr<const PanelSlot>> slots;
+  std::vector<const kernels::PanelWeights*> panels;
+  for (const Matrix* w : matrices) {
+    if (wants_gradient(input) || !in_panels(*w, compute)) break;
+    slots.push_back(panels_of(*w));
+    panels.push_back(&slots.back()->weights);
   }
-  return y;
+  if (panels.size() == matrices.size()) results = kernels::panel_linear(input, panels, input.scalar_type());
+  size_t i = 0;
+  for (const Matrix* w : matrices) {
+    if (i == results.size()) results.push_back(product(input, *w, compute, input.scalar_type()));
+    results[i] = completed(results[i], input, *w);
+    ++i;
+  }
+  return results;
 }
 
 Tensor rows_of(const Matrix& w, const Tensor& ids) {

@@ -1,0 +1,190 @@
+// Products of rows with stored matrices in panels, through the torch dispatcher: several matrices on the same rows are
+// one parallel region.
+#include <sys/mman.h>
+
+#include "ken/kernels/dispatch.h"
+#include "ken/kernels/kernels.h"
+#include "ken/kernels/panel_pack.h"
+
+namespace ken::kernels {
+namespace {
+
+constexpr int64_t plain_numbers = -1;  // the type of panels of bf16
+constexpr size_t huge_page = size_t{1} << 21;
+
+// Zeros, in huge pages where there are many: a product reads them once, front to back.
+Tensor zero_bytes(int64_t rows, int64_t columns) {
+  const auto options = at::TensorOptions().dtype(at::kByte);
+  const size_t bytes = size_t(rows * columns);
+  if (bytes < 2 * huge_page) return at::zeros({rows, columns}, options);
+  const size_t length = (bytes + 2 * huge_page - 1) / huge_page * huge_page;
+  void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  TORCH_CHECK(memory != MAP_FAILED, "[linear] no memory for ", bytes, " bytes of weights");
+  auto* aligned =
+      reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(memory) + huge_page - 1) & ~(huge_page - 1));
+  ::madvise(aligned, bytes, MADV_HUGEPAGE);
+  return at::from_blob(
+      aligned, {rows, columns}, [memory, length](void*) { ::munmap(memory, length); }, options);
+}
+
+StoredMatrix stored_matrix(const Tensor& stored, const quant::Format* format, int64_t in) {
+  StoredMatrix result{stored.data_ptr(), Stored::blocks, format, stored.size(0), in};
+  if (format) return result;
+  const auto type = stored.scalar_type();
+  result.type = type == at::kFloat ? Stored::f32 : type == at::kHalf ? Stored::f16 : Stored::bf16;
+  return result;
+}
+
+// run(begin, end) for stretches of panels: an even number of them, about eight a thread.
+template <typename Fn>
+void share_panels(int64_t panels, int64_t in, int64_t rows, Fn run) {
+  const int64_t pieces = 8 * at::get_num_threads(), piece = std::max<int64_t>(2, (panels / pieces + 1) / 2 * 2);
+  share_out((panels + piece - 1) / piece, double(panels * lane_count) * double(in * rows),
+            [&](int64_t i) { run(i * piece, std::min(panels, (i + 1) * piece)); });
+}
+
+// The panels of one matrix of the call, as the kernels see them.
+struct Member {
+  Panels panels;
+  PanelProduct product;
+  PanelOutput output;
+};
+
+Member member(const Tensor& levels, const Tensor& scales, int64_t type, int64_t out, int64_t in, const Tensor& y) {
+  const quant::Format* format = type == plain_numbers ? nullptr : quant::find_format(uint32_t(type));
+  Member m{panel_form({nullptr, format ? Stored::blocks : Stored::bf16, format, out, in}), nullptr, {}};
+  TORCH_CHECK(levels.numel() == m.panels.count() * m.panels.level_bytes, "[linear] panels of another shape");
+  m.panels.levels = static_cast<const std::byte*>(levels.data_ptr());
+  m.panels.scales = format ? static_cast<const std::byte*>(scales.data_ptr()) : nullptr;
+  m.product = product_for(cpu(), m.panels);
+  m.output = {y.data_ptr(), out, is_bf16(y)};
+  return m;
+}
+
+// What the kernels read of x, int8 and bf16 as the matrices need.
+struct Inputs {
+  Tensor bf16, q, scale, sums;
+  PanelRows rows;
+
+  Inputs(const Tensor& x, bool integers, bool plain) {
+    const int64_t n = x.size(0), in = x.size(1);
+    rows.rows = n;
+    if (plain) {
+      bf16 = x.to(at::kBFloat16);
+      rows.bf16 = bf16_data(bf16);
+    }
+    if (!integers) return;
+    q = at::empty({n, in}, x.options().dtype(at::kChar));
+    scale = at::empty({n, in / 32}, x.options().dtype(at::kFloat));
+    sums = at::empty({n, in / 16}, x.options().dtype(at::kInt));
+    auto* to = q.data_ptr<int8_t>();
+    rows.q = to, rows.scale = scale.data_ptr<float>(), rows.sums = sums.data_ptr<int32_t>();
+    with_data(x, [&](const auto* data) {
+      const auto run = [&](int64_t begin, int64_t end) {
+        quantize_rows(data, in, begin, end, to, scale.data_ptr<float>(), sums.data_ptr<int32_t>());
+      };
+      if (n * in < 65536) return run(0, n);
+      at::parallel_for(0, n, 1, run);
+    });
+  }
+};
+
+std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at::TensorList scales,
+                                     at::IntArrayRef types, at::IntArrayRef outs, at::ScalarType dtype) {
+  std::vector<Tensor> results;
+  std::vector<Member> members;
+  std::vector<int64_t> first{0};  // of each matrix, in panels
+  bool integers = false, plain = false;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    results.push_back(at::empty({x.size(0), outs[i]}, x.options().dtype(dtype)));
+    members.push_back(member(levels[i], scales[i], types[i], outs[i], x.size(1), results.back()));
+    first.push_back(first.back() + members.back().panels.count());
+    (types[i] == plain_numbers ? plain : integers) = true;
+  }
+  if (x.size(0) == 0) return results;
+  const Inputs inputs(x, integers, plain);
+  const auto run = [&](int64_t begin, int64_t end) {
+    for (size_t i = 0; i < members.size(); ++i) {
+      const int64_t from = std::max(begin, first[i]) - first[i], to = std::min(end, first[i + 1]) - first[i];
+      if (from < to) members[i].product(members[i].panels, inputs.rows, members[i].output, from, to);
+    }
+  };
+  share_panels(first.back(), x.size(1), x.size(0), run);
+  return results;
+}
+
+// f32 arithmetic: each thread packs two panels at a time into its own memory, where all rows meet them.
+Tensor linear_f32_cpu(const Tensor& x, const Tensor& stored, int64_t type) {
+  const quant::Format* format = type == plain_numbers ? nullptr : quant::find_format(uint32_t(type));
+  const StoredMatrix from = stored_matrix(stored, format, x.size(1));
+  const Panels whole = single_form(from);
+  Tensor y = at::empty({x.size(0), from.out}, x.options());
+  if (x.size(0) == 0) return y;
+  const PanelProduct product = product_for(cpu(), whole);
+  PanelRows rows;
+  rows.rows = x.size(0), rows.f32 = x.data_ptr<float>();
+  const auto run = [&](int64_t begin, int64_t end) {
+    static thread_local std::vector<float> memory;
+    memory.resize(size_t(2 * whole.level_bytes) / sizeof(float));
+    for (int64_t panel = begin; panel < end; panel += 2) {
+      // A matrix of its own, whose first panel is this one.
+      const int64_t some = std::min<int64_t>(2, end - panel), first = panel * lane_count;
+      Panels part = whole;
+      part.out = std::min(some * lane_count, from.out - first);
+      part.levels = reinterpret_cast<const std::byte*>(memory.data());
+      Panels place = whole;
+      place.levels = part.levels - panel * whole.level_bytes;
+      pack_panels(from, place, panel, panel + some);
+      product(part, rows, {y.data_ptr<float>() + first, from.out, false}, 0, some);
+    }
+  };
+  share_panels(whole.count(), whole.in, x.size(0), run);
+  return y;
+}
+
+}  // namespace
+
+bool has_panels(const Tensor& stored, const quant::Format* format, int64_t in) {
+  return stored.is_cpu() && stored.is_contiguous() && has_panels(stored_matrix(stored, format, in));
+}
+
+PanelWeights make_panels(const Tensor& stored, const quant::Format* format, int64_t in) {
+  const StoredMatrix from = stored_matrix(stored, format, in);
+  Panels form = panel_form(from);
+  PanelWeights result{zero_bytes(form.count(), form.level_bytes), {}, format, from.out};
+  result.scales = format ? zero_bytes(form.count(), form.scale_bytes) : at::empty({0}, at::kByte);
+  form.levels = static_cast<const std::byte*>(result.levels.data_ptr());
+  form.scales = static_cast<const std::byte*>(result.scales.data_ptr());
+  at::parallel_for(0, form.count(), 8, [&](int64_t begin, int64_t end) { pack_panels(from, form, begin, end); });
+  return result;
+}
+
+TORCH_LIBRARY_FRAGMENT(ken, m) {
+  m.def(
+      "panel_linear(Tensor x, Tensor[] levels, Tensor[] scales, int[] types, int[] outs, ScalarType dtype) -> "
+      "Tensor[]");
+  m.def("linear_f32(Tensor x, Tensor stored, int type) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(ken, CPU, m) {
+  m.impl("panel_linear", panel_linear_cpu);
+  m.impl("linear_f32", linear_f32_cpu);
+}
+
+Tensor linear_f32(const Tensor& x, const Tensor& stored, const quant::Format* format) {
+  static const auto op = operation<Tensor(const Tensor&, const Tensor&, int64_t)>("ken::linear_f32");
+  return op.call(x.contiguous(), stored.contiguous(), format ? int64_t(format->gguf) : plain_numbers);
+}
+
+std::vector<Tensor> panel_linear(const Tensor& x, c10::ArrayRef<const PanelWeights*> matrices, at::ScalarType dtype) {
+  static const auto op = operation<std::vector<Tensor>(const Tensor&, at::TensorList, at::TensorList, at::IntArrayRef,
+                                                       at::IntArrayRef, at::ScalarType)>("ken::panel_linear");
+  std::vector<Tensor> levels, scales;
+  std::vector<int64_t> types, outs;
+  for (const PanelWeights* w : matrices) {
+    levels.push_back(w->levels), scales.push_back(w->scales), outs.push_back(w->out);
+    types.push_back(w->format ? int64_t(w->format->gguf) : plain_numbers);
+  }
+  return op.call(x.contiguous(), levels, scales, types, outs, dtype);
+}
+
+}  // namespace ken::kernels

@@ -1,0 +1,9 @@
+#pragma once
+#include "ken/kernels/cpu.h"
+
+namespace ken::nn {
+
+// The kind of CPU whose kernels run, such as "avx512_bf16"; KEN_CPU names another.
+inline std::string cpu_kind() { return kernels::cpu_name(kernels::cpu()); }
+
+}  // namespace ken::nn
