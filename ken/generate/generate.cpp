@@ -67,7 +67,7 @@ class Loop {
       : model_(model),
         requests_(requests),
         options_(options),
-        own_(options.kept ? std::nullopt : std::optional(model::make_cache(model))),
+        own_(options.kept ? std::nullopt : std::optional(model::make_cache(model, options.compute))),
         cache_(options.kept ? options.kept->cache : *own_),
         results_(requests.size()) {
     for (size_t r = 0; r < requests.size(); ++r) {
@@ -89,7 +89,7 @@ class Loop {
       admit();
       pass();
       fork_samples();
-      for (auto& row : active_) choose(row);
+      choose_all();
       retire();
     }
     return std::move(results_);
@@ -238,34 +238,60 @@ class Loop {
     return row;
   }
 
-  void choose(Active& row) {
-    const Request& request = requests_[row.request];
+  // A row's next token and what its distribution is like.
+  struct Choice {
+    Tensor logits;  // [vocab] f32, after the controls
+    int32_t token = 0;
+    Spread spread;
+    bool finite = true, finished = false;  // finished: by a control
+  };
+
+  Choice combined(Active& row) const {
     Step step{row.streams[0].logits, {}, int64_t(row.result.tokens.size()), &row.result.tokens};
     for (auto& c : row.controls) {
       step.twins.clear();
       for (size_t t = 0; t < c.twins; ++t) step.twins.push_back(row.streams[c.first_twin + t].logits);
       step.logits = c.control->combine(step);
     }
-    if (step.finish) return finish(row, "control");
-    const Tensor logits = step.logits.to(at::kFloat).contiguous();
-    const std::span<const float> values(logits.data_ptr<float>(), size_t(logits.numel()));
-    if (!std::isfinite(*std::max_element(values.begin(), values.end())))
-      fail("generate", "the logits hold NaN or infinity; the weights are damaged or a control overflowed");
-    const uint64_t sequence = request.key << 16 | row.sample;
-    const int32_t token = sample(values, request.sampling, sequence, uint64_t(step.index));
-    record(row, values, token);
-    const bool eos = model_.tokenizer && model_.tokenizer->eos && token == *model_.tokenizer->eos;
-    const bool end = std::find(request.ends.begin(), request.ends.end(), token) != request.ends.end();
-    if (eos || end) return finish(row, "stop");
-    append(row, token);
-    if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
+    return {.logits = step.logits.to(at::kFloat).contiguous(), .finished = step.finish};
   }
 
-  static void record(Active& row, std::span<const float> logits, int32_t token) {
-    const Spread s = spread(logits);
-    row.result.logprobs.push_back(double(logits[size_t(token)]) - s.max - s.log_sum);
-    row.result.entropies.push_back(s.entropy);
-    row.result.margins.push_back(s.margin);
+  void draw(const Active& row, Choice& choice) const {
+    const std::span<const float> values(choice.logits.data_ptr<float>(), size_t(choice.logits.numel()));
+    choice.spread = spread(values);
+    choice.finite = std::isfinite(choice.spread.max) && !std::isnan(choice.spread.log_sum);
+    if (!choice.finite) return;
+    const uint64_t sequence = requests_[row.request].key << 16 | row.sample;
+    choice.token = sample(values, requests_[row.request].sampling, sequence, row.result.tokens.size());
+  }
+
+  // Controls may keep state and texts are passed on in order, so only the loops over the vocabulary run side by side.
+  void choose_all() {
+    std::vector<Choice> choices;
+    for (auto& row : active_) choices.push_back(combined(row));
+    const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, model_.config.vocab));
+    at::parallel_for(0, int64_t(choices.size()), grain, [&](int64_t begin, int64_t end) {
+      const at::NoGradGuard none_here;  // the mode belongs to a thread
+      for (int64_t i = begin; i < end; ++i)
+        if (!choices[size_t(i)].finished) draw(active_[size_t(i)], choices[size_t(i)]);
+    });
+    for (size_t i = 0; i < choices.size(); ++i) take(active_[i], choices[i]);
+  }
+
+  void take(Active& row, const Choice& choice) {
+    const Request& request = requests_[row.request];
+    if (choice.finished) return finish(row, "control");
+    if (!choice.finite)
+      fail("generate", "the logits hold NaN or infinity; the weights are damaged or a control overflowed");
+    const double logit = double(choice.logits.data_ptr<float>()[choice.token]);
+    row.result.logprobs.push_back(logit - choice.spread.max - choice.spread.log_sum);
+    row.result.entropies.push_back(choice.spread.entropy);
+    row.result.margins.push_back(choice.spread.margin);
+    const bool eos = model_.tokenizer && model_.tokenizer->eos && choice.token == *model_.tokenizer->eos;
+    const bool end = std::find(request.ends.begin(), request.ends.end(), choice.token) != request.ends.end();
+    if (eos || end) return finish(row, "stop");
+    append(row, choice.token);
+    if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
   }
 
   void append(Active& row, int32_t token) {

@@ -3,31 +3,29 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/nn/logits.h"
 
 namespace ken::generate {
 namespace {
 
-// How many of the candidates, sorted by falling logit, the filters keep.
-size_t kept(const std::vector<float>& logits, const std::vector<int32_t>& order, const Sampling& s) {
-  size_t n = order.size();
-  if (s.top_k > 0) n = std::min<size_t>(n, size_t(s.top_k));
+// How many of the candidates, sorted by falling logit, the filters keep; `sum` of e^(tempered logit - the largest) over
+// the candidates that top-k leaves.
+size_t kept(std::span<const float> logits, const std::vector<int32_t>& order, double sum, const Sampling& s) {
   const double top = double(logits[size_t(order[0])]) / s.temperature;
-  std::vector<double> p(n);
-  double sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += p[i] = std::exp(double(logits[size_t(order[i])]) / s.temperature - top);
+  const auto p = [&](size_t i) { return std::exp(double(logits[size_t(order[i])]) / s.temperature - top); };
+  size_t n = order.size();
   if (s.top_p < 1) {
     double reached = 0;
     size_t i = 0;
-    while (i < n && reached < s.top_p * sum) reached += p[i++];
+    while (i < n && reached < s.top_p * sum) reached += p(i++);
     n = std::max<size_t>(1, i);
   }
   if (s.min_p > 0) {
-    while (n > 1 && p[n - 1] < s.min_p * p[0]) --n;
+    while (n > 1 && p(n - 1) < s.min_p) --n;
   }
   return n;
 }
@@ -50,26 +48,82 @@ class Race {
  public:
   Race(std::span<const float> logits, const Sampling& s, uint64_t sequence, uint64_t step)
       : logits_(logits), s_(s), sequence_(sequence), step_(step) {}
+
   void enter(int32_t token) {
     const double tempered = double(logits_[size_t(token)]) / s_.temperature;
     if (tempered + noise_bounds()[255] < highest_) return;
     const uint64_t place = uint64_t(token) >> 2;
     if (place != place_) block_ = philox(s_.seed, sequence_, step_ << 32 | place), place_ = place;
-    const uint32_t word = block_[size_t(token & 3)];
-    if (tempered + noise_bounds()[word >> 24] < highest_) return;
-    const double value = tempered + gumbel_of(word);
-    if (value > highest_ || (value == highest_ && token < chosen_)) highest_ = value, chosen_ = token;
+    enter(token, block_[size_t(token & 3)]);
+  }
+  // Every token; noise is made for a stretch at a time, where one of its tokens could win.
+  void enter_all() {
+    std::array<uint32_t, stretch> words;
+    for (size_t begin = 0; begin < logits_.size(); begin += stretch) {
+      const std::span<const float> some = logits_.subspan(begin, std::min(stretch, logits_.size() - begin));
+      if (double(nn::largest(some)) / s_.temperature + noise_bounds()[255] < highest_) continue;
+      nn::philox_words(s_.seed, sequence_, step_ << 32, uint32_t(begin / 4), int64_t(some.size() + 3) / 4,
+                       words.data());
+      for (size_t i = 0; i < some.size(); ++i)
+        if (some[i] >= least_[words[i] >> 24]) enter(int32_t(begin + i), words[i]);
+    }
   }
   int32_t chosen() const { return chosen_; }
 
  private:
+  static constexpr size_t stretch = 256;
+
+  void enter(int32_t token, uint32_t word) {
+    const double tempered = double(logits_[size_t(token)]) / s_.temperature;
+    if (tempered + noise_bounds()[word >> 24] < highest_) return;
+    const double value = tempered + gumbel_of(word);
+    if (!(value > highest_ || (value == highest_ && token < chosen_))) return;
+    highest_ = value, chosen_ = token;
+    // A little below the exact bound: what passes is looked at exactly.
+    for (size_t b = 0; b < least_.size(); ++b) {
+      const double bound = (highest_ - noise_bounds()[b]) * s_.temperature;
+      least_[b] = float(bound - 1e-5 * (1 + std::fabs(bound)));
+    }
+  }
+
   std::span<const float> logits_;
   const Sampling& s_;
   uint64_t sequence_, step_, place_ = UINT64_MAX;
   std::array<uint32_t, 4> block_{};
+  std::array<float, 256> least_{};  // logits that could win, by the first byte of the noise
   double highest_ = -INFINITY;
   int32_t chosen_ = 0;
 };
+
+// The candidates that the filters keep, or those of them that matter.
+std::vector<int32_t> filtered(std::span<const float> logits, double best, const Sampling& s) {
+  // Tokens further than this below the best have no chance that a 32-bit noise could give them.
+  double floor = best - 48.0 * s.temperature;
+  if (s.min_p > 0 && s.top_p >= 1) floor = std::max(floor, best + (std::log(s.min_p) - 1e-6) * s.temperature);
+  std::vector<int32_t> order;
+  for (size_t i = 0; i < logits.size(); ++i)
+    if (double(logits[i]) >= floor) order.push_back(int32_t(i));
+  const auto before = [&](int32_t a, int32_t b) {
+    return logits[size_t(a)] != logits[size_t(b)] ? logits[size_t(a)] > logits[size_t(b)] : a < b;
+  };
+  if (s.top_k > 0 && size_t(s.top_k) < order.size()) {
+    std::nth_element(order.begin(), order.begin() + s.top_k, order.end(), before);
+    order.resize(size_t(s.top_k));
+  }
+  double sum = 0;
+  if (s.top_p < 1)
+    for (const int32_t token : order) sum += std::exp((double(logits[size_t(token)]) - best) / s.temperature);
+  // Nearly always the filters keep few: the whole order is needed only where they reach past the first thousand.
+  for (size_t sorted = std::min<size_t>(1024, order.size());; sorted = order.size()) {
+    std::partial_sort(order.begin(), order.begin() + long(sorted), order.end(), before);
+    std::vector<int32_t> first(order.begin(), order.begin() + long(sorted));
+    const size_t n = kept(logits, first, sum, s);
+    if (n < sorted || sorted == order.size()) {
+      first.resize(n);
+      return first;
+    }
+  }
+}
 
 }  // namespace
 
@@ -89,40 +143,23 @@ double gumbel(uint64_t seed, uint64_t sequence, uint64_t step, uint64_t token) {
 }
 
 Spread spread(std::span<const float> logits) {
-  float first = -INFINITY, second = -INFINITY;
-  for (const float x : logits) {
-    second = std::max(second, std::min(first, x));
-    first = std::max(first, x);
-  }
-  double sum = 0, weighted = 0;
-  for (const float x : logits) {
-    const float below = x - first, e = std::exp(below);
-    sum += e;
-    if (e > 0) weighted += double(e) * below;
-  }
-  const double log_sum = std::log(sum);
-  return {first, log_sum, std::max(0.0, log_sum - weighted / sum), (1 - std::exp(double(second) - first)) / sum};
+  const nn::LogitSums s = nn::logit_sums(logits);
+  const double log_sum = std::log(s.sum);
+  return {s.first, log_sum, std::max(0.0, log_sum - s.weighted / s.sum),
+          (1 - std::exp(double(s.second) - double(s.first))) / s.sum};
 }
 
 int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t sequence, uint64_t step) {
-  const auto best = std::max_element(logits.begin(), logits.end());
-  if (sampling.temperature <= 0) return int32_t(best - logits.begin());
-  // Tokens further than this below the best have no chance that a 32-bit noise could give them.
-  const double floor = double(*best) - 48.0 * sampling.temperature;
-  std::vector<int32_t> order;
-  for (size_t i = 0; i < logits.size(); ++i)
-    if (double(logits[i]) >= floor) order.push_back(int32_t(i));
-  size_t n = order.size();
-  if (sampling.top_k > 0 || sampling.top_p < 1 || sampling.min_p > 0) {
-    const std::vector<float> values(logits.begin(), logits.end());
-    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-      return values[size_t(a)] != values[size_t(b)] ? values[size_t(a)] > values[size_t(b)] : a < b;
-    });
-    n = kept(values, order, sampling);
-  }
+  const float best = nn::largest(logits);
+  const auto first = int32_t(std::find(logits.begin(), logits.end(), best) - logits.begin());
+  if (sampling.temperature <= 0 || size_t(first) == logits.size()) return first;
   Race race(logits, sampling, sequence, step);
-  race.enter(int32_t(best - logits.begin()));
-  for (size_t i = 0; i < n; ++i) race.enter(order[i]);
+  race.enter(first);
+  if (sampling.top_k > 0 || sampling.top_p < 1 || sampling.min_p > 0) {
+    for (const int32_t token : filtered(logits, double(best), sampling)) race.enter(token);
+  } else {
+    race.enter_all();
+  }
   return race.chosen();
 }
 
