@@ -12,8 +12,10 @@
 namespace ken::readout {
 namespace {
 
-constexpr int most_iterations = 60, most_halvings = 30;
+constexpr int most_iterations = 90, most_halvings = 30;
+constexpr int steps_a_factor = 3;                     // a factored Hessian costs as much as four steps
 constexpr double close_enough = 1e-8;                 // Newton decrement, relative to the loss
+constexpr double close_by_old = 1e-10;                // the same by the Hessian of an earlier step
 constexpr int64_t chunk_elements = int64_t{1} << 18;  // of features solved together: 2 MiB, which stay in a cache
 constexpr double constant_feature = 1e-6;             // sd below this share of the magnitude is rounding
 
@@ -42,43 +44,47 @@ Scaler fit_scaler(const Tensor& x) {
 Tensor row_loss(const Tensor& margins, const Tensor& y) { return at::softplus(margins) - y * margins; }
 
 // One batch of P problems: z [P, n, r + 1] with a last column of ones, y [n], ridge [r + 1]. The loss and its gradient
-// are of double precision; the Hessian, where nearly all the work lies, is of single: it only chooses the step.
+// are of double precision; the Hessian, where most of the work lies, is of single, and serves several steps: it only
+// chooses the direction.
 struct Newton {
   const Tensor &z, &y, &ridge;
   const Tensor narrow;  // z in f32
 
   Tensor margins(const Tensor& u) const { return at::bmm(z, u.unsqueeze(2)).squeeze(2); }
-  Tensor loss(const Tensor& u) const { return row_loss(margins(u), y).sum(1) + 0.5 * (ridge * u * u).sum(1); }
+  Tensor loss(const Tensor& u, const Tensor& m) const { return row_loss(m, y).sum(1) + 0.5 * (ridge * u * u).sum(1); }
 
-  // {step, decrement}
-  std::pair<Tensor, Tensor> step(const Tensor& u) const {
-    const Tensor p = at::sigmoid(margins(u)), zt = z.transpose(1, 2);
-    const Tensor gradient = at::bmm(zt, (p - y).unsqueeze(2)) + (ridge * u).unsqueeze(2);
+  // Cholesky factors of the Hessians at probabilities p.
+  Tensor curvature(const Tensor& p) const {
     const Tensor weighted = narrow * (p * (1 - p)).to(at::kFloat).unsqueeze(2);
     Tensor hessian = at::bmm(narrow.transpose(1, 2), weighted).to(at::kDouble);
     hessian.diagonal(0, 1, 2).add_(ridge + 1e-9);  // where every item is sure, the bias has no curvature of its own
-    const Tensor result = at::cholesky_solve(gradient, at::linalg_cholesky(hessian));
-    return {result.squeeze(2), (gradient * result).sum({1, 2})};
+    return at::linalg_cholesky(hessian);
   }
 
   // From u [P, r + 1]. A problem that has arrived is frozen, so that its result does not depend on the others.
   Tensor solve(Tensor u) const {
-    Tensor value = loss(u), active = at::ones({u.size(0)}, at::kBool);
+    Tensor m = margins(u), value = loss(u, m), active = at::ones({u.size(0)}, at::kBool), factor;
     for (int i = 0; i < most_iterations; ++i) {
-      const auto [full, decrement] = step(u);
-      active = active & (decrement > close_enough * (1 + value));
+      const Tensor p = at::sigmoid(m);
+      const bool fresh = i % steps_a_factor == 0;
+      if (fresh) factor = curvature(p);
+      const Tensor gradient = at::bmm(z.transpose(1, 2), (p - y).unsqueeze(2)) + (ridge * u).unsqueeze(2);
+      const Tensor full = at::cholesky_solve(gradient, factor).squeeze(2);
+      const Tensor decrement = (gradient.squeeze(2) * full).sum(1);
+      active = active & (decrement > (fresh ? close_enough : close_by_old) * (1 + value));
       if (!active.any().item<bool>()) break;
-      Tensor length = active.to(at::kDouble), next, reached;
+      Tensor length = active.to(at::kDouble), next, there, reached;
       for (int halving = 0; halving <= most_halvings; ++halving) {
         next = u - length.unsqueeze(1) * full;
-        reached = loss(next);
+        there = margins(next);
+        reached = loss(next, there);
         const Tensor worse = active & ~(reached <= value);
         if (!worse.any().item<bool>()) break;
-        const double factor = halving == most_halvings ? 0 : 0.5;
-        length = at::where(worse, length * factor, length);
+        length = at::where(worse, length * (halving == most_halvings ? 0.0 : 0.5), length);
       }
-      active = active & (length > 0);
+      if (fresh) active = active & (length > 0);
       u = at::where(active.unsqueeze(1), next, u);
+      m = at::where(active.unsqueeze(1), there, m);
       value = at::where(active, reached, value);
     }
     return u;
@@ -101,21 +107,34 @@ class Training {
     u_ = at::zeros({z_.size(0), z_.size(2)}, wide);
   }
 
-  // Starts from the line of the strength before.
-  Line fit(double strength) {
+  // Starts from `start`, a line over raw features, or from the line of the strength before.
+  Line fit(double strength, const Line* start = nullptr) {
+    if (start) begin(*start);
     const int64_t r = z_.size(2) - 1;
     const Tensor ridge = at::cat({at::full({r}, 1 / strength, wide), at::zeros({1}, wide)});
     u_ = Newton{z_, y_, ridge, narrow_}.solve(u_);
     const Tensor u = u_.narrow(1, 0, r);
     return {q_.defined() ? at::bmm(q_, u.unsqueeze(2)).squeeze(2) : u.clone(), u_.select(1, r).clone()};
   }
-  const Scaler& scaler() const { return scaler_; }
+  // The same line over features that are not standardised.
+  Line raw(const Line& line) const {
+    const Tensor weight = line.weight * scaler_.scale.squeeze(1);
+    return {weight, line.bias - (weight * scaler_.mean.squeeze(1)).sum(1)};
+  }
   // w.z without the bias: [P, n].
   Tensor project(const Tensor& x, const Line& line) const {
     return at::bmm(scaler_(x), line.weight.unsqueeze(2)).squeeze(2);
   }
 
  private:
+  void begin(const Line& raw) {
+    const Tensor scale = scaler_.scale.squeeze(1), moves = scale > 0;
+    const Tensor weight = at::where(moves, raw.weight / at::where(moves, scale, at::ones_like(scale)), scale);
+    const Tensor bias = raw.bias + (raw.weight * scaler_.mean.squeeze(1)).sum(1);
+    const Tensor inside = q_.defined() ? at::bmm(q_.transpose(1, 2), weight.unsqueeze(2)).squeeze(2) : weight;
+    u_ = at::cat({inside, bias.unsqueeze(1)}, 1);
+  }
+
   Scaler scaler_;
   Tensor y_, z_, narrow_, q_, u_;
 };
@@ -137,6 +156,7 @@ struct Problem {
   Tensor x, y;  // [P, n, d], [n], f64
   const std::vector<Rows>& folds;
   const FitOptions& options;
+  std::vector<Line> whole = {};  // by strength, fitted on every item: where the fits without some folds start
 
   int64_t count() const { return x.size(0); }
   int64_t strengths() const { return int64_t(options.strengths.size()); }
@@ -175,7 +195,7 @@ Tensor inner_losses(const Problem& p) {
     for (size_t j = k + 1; j < p.folds.size(); ++j) {
       Training training = p.without(k, j);
       for (int64_t c = 0; c < p.strengths(); ++c) {
-        const Line line = training.fit(p.options.strengths[size_t(c)]);
+        const Line line = training.fit(p.options.strengths[size_t(c)], &p.whole[size_t(c)]);
         loss[int64_t(k)][c] += fold_loss(p, training, line, j);
         loss[int64_t(j)][c] += fold_loss(p, training, line, k);
       }
@@ -199,7 +219,7 @@ Tensor held_out(const Problem& p, Tensor& loss) {
     Training training = p.without(k, k);
     std::vector<Tensor> candidates;
     for (int64_t c = 0; c < p.strengths(); ++c) {
-      const Line line = training.fit(p.options.strengths[size_t(c)]);
+      const Line line = training.fit(p.options.strengths[size_t(c)], &p.whole[size_t(c)]);
       loss[c] += fold_loss(p, training, line, k);
       candidates.push_back(training.project(p.items(p.folds[k]), line));
     }
@@ -211,19 +231,18 @@ Tensor held_out(const Problem& p, Tensor& loss) {
 // Fills in the results of a chunk of problems, the first of which is `first`. A held-out score is w.z of its fold plus
 // the bias of the final probe: with each fold's own bias, scores would fall where a fold holds more of class 1 than its
 // training items, and a probe that reads nothing would lie below an AUROC of one half.
-void fit_chunk(const Problem& p, int64_t first, Fit& fit) {
+void fit_chunk(Problem p, int64_t first, Fit& fit) {
+  Training training(p.x, p.y);
+  std::vector<Tensor> weights, biases, offsets;
+  for (const double strength : p.options.strengths) {
+    const Line line = training.fit(strength), raw = training.raw(line);
+    p.whole.push_back(raw);
+    weights.push_back(raw.weight), offsets.push_back(raw.bias), biases.push_back(line.bias);
+  }
   Tensor loss = at::zeros({p.strengths(), p.count()}, wide);
   const Tensor projected = held_out(p, loss), best = loss.argmin(0);
-  Training training(p.x, p.y);
-  std::vector<Tensor> weights, biases;
-  for (const double strength : p.options.strengths) {
-    const Line line = training.fit(strength);
-    weights.push_back(line.weight);
-    biases.push_back(line.bias);
-  }
-  const Tensor bias = choose(at::stack(biases), best);
-  const Tensor weight = choose(at::stack(weights), best) * training.scaler().scale.squeeze(1);
-  const Tensor offset = bias - (weight * training.scaler().mean.squeeze(1)).sum(1);
+  const auto chosen = [&](const std::vector<Tensor>& of) { return choose(at::stack(of), best); };
+  const Tensor weight = chosen(weights), bias = chosen(biases), offset = chosen(offsets);
   fit.scores.narrow(0, first, p.count()).copy_(projected + bias.unsqueeze(1));
   for (int64_t i = 0; i < p.count(); ++i) {
     fit.probes[size_t(first + i)].weight = weight[i].to(at::kFloat);

@@ -67,10 +67,13 @@ std::vector<Bin> fill_bins(std::string_view function, std::span<const double> co
 
 }  // namespace
 
+// Values are sorted together with their places: a bootstrap sorts thousands of times.
 std::vector<size_t> sorted_order(std::span<const double> values) {
+  std::vector<std::pair<double, size_t>> items(values.size());
+  for (size_t i = 0; i < values.size(); ++i) items[i] = {values[i], i};
+  std::sort(items.begin(), items.end());
   std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
+  for (size_t i = 0; i < order.size(); ++i) order[i] = items[i].second;
   return order;
 }
 
