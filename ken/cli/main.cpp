@@ -1,5 +1,6 @@
 // ken: the command line. Exit codes: 0 done, 1 the job failed, 2 the call was wrong.
 #include <fmt/ranges.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -82,12 +83,14 @@ int run(int argc, char** argv) {
 }  // namespace
 
 // libgomp spins at barriers for milliseconds, so two processes on the same cores stop each other: a study of 30 s took
-// 10 minutes beside another. It reads its environment when it is loaded, so the program starts itself once more. Done
-// in .preinit_array, before the libraries' constructors, where torch spends 0.35 s of a start: that is paid once. Not
-// even the C library is set up there, so this makes two system calls and touches nothing else.
+// 10 minutes beside another. Not to spin at all costs 50 us a parallel region, which is more than most of a small
+// model's regions take: up to 150 us bridge the gaps between them. It reads its environment when it is loaded, so the
+// program starts itself once more. Done in .preinit_array, before the libraries' constructors, where torch spends 0.35
+// s of a start: that is paid once. Not even the C library is set up there, so this makes two system calls and touches
+// nothing else.
 #ifndef __SANITIZE_ADDRESS__
-void wait_passively(int, char** argv, char** environment) {
-  static char setting[] = "OMP_WAIT_POLICY=passive";
+void wait_briefly(int, char** argv, char** environment) {
+  static char setting[] = "GOMP_SPINCOUNT=10000";
   static char* changed[4096];
   size_t n = 0;
   for (; environment[n]; ++n) {
@@ -103,7 +106,15 @@ void wait_passively(int, char** argv, char** environment) {
   ::execve("/proc/self/exe", argv, changed);  // on failure: go on as before
 }
 
-[[gnu::section(".preinit_array"), gnu::used]] void (*const before_constructors)(int, char**, char**) = wait_passively;
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_constructors)(int, char**, char**) = wait_briefly;
 #endif
 
-int main(int argc, char** argv) { return run(argc, argv); }
+int main(int argc, char** argv) {
+  // A step of decoding makes and drops the same tensors again and again: memory that was given back to the system comes
+  // as new pages, which cost more than the tensors' own work.
+#ifdef __GLIBC__
+  ::mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
+  return run(argc, argv);
+}
