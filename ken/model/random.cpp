@@ -25,7 +25,9 @@ const std::vector<Shape>& shapes() {
     gpt2.d_ff = 3072, gpt2.vocab = 50257, gpt2.context = 1024, gpt2.tied = true;
     gpt2.learned_positions = true, gpt2.rope_width = 0, gpt2.norm = NormKind::layer, gpt2.gated = false;
     gpt2.activation = Activation::gelu_tanh, gpt2.qkv_bias = gpt2.out_bias = gpt2.mlp_bias = true;
-    return std::vector<Shape>{{"llama-125m", small}, {"llama-1b", large}, {"gpt2-124m", gpt2}};
+    Config tiny = small;
+    tiny.n_layers = 2, tiny.d_model = 256, tiny.n_heads = tiny.n_kv_heads = 4, tiny.d_ff = 768, tiny.vocab = 512;
+    return std::vector<Shape>{{"llama-125m", small}, {"llama-1b", large}, {"gpt2-124m", gpt2}, {"llama-2m", tiny}};
   }();
   return all;
 }

@@ -4,7 +4,8 @@
 
 namespace ken::model {
 
-// Sizes that engines are compared on: llama-125m, llama-1b (TinyLlama's), gpt2-124m. UsageError with near names.
+// Sizes that engines are compared on: llama-125m, llama-1b (TinyLlama's), gpt2-124m; and llama-2m, which
+// takes no time. UsageError with near names.
 Config named_shape(const std::string& name);
 std::vector<std::string> shape_names();
 

@@ -1,0 +1,138 @@
+// The works of `ken bench` that are no pass of a decoding: a training step, and the choice of tokens.
+#include <atomic>
+#include <fstream>
+
+#include "ken/base/error.h"
+#include "ken/base/rng.h"
+#include "ken/cli/bench_work.h"
+#include "ken/generate/sampler.h"
+#include "ken/train/low_rank.h"
+#include "ken/train/objective.h"
+#include "ken/train/optimizer.h"
+
+namespace ken::cli {
+namespace {
+
+constexpr int64_t documents = 4, tokens_each = 256, sampled_rows = 10;
+// Of a trained parameter: value, bf16 copy, gradient, two moments; and the largest gradient twice.
+constexpr double bytes_of_parameter = 20, bytes_without_moments = 12;
+
+// Linux's own figure; where there is none, nothing is refused.
+double free_bytes() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string key, rest; file >> key; std::getline(file, rest)) {
+    double kilobytes = 0;
+    if (key == "MemAvailable:" && file >> kilobytes) return 1024 * kilobytes;
+  }
+  return INFINITY;
+}
+
+train::TrainBatch random_batch(const model::Config& config) {
+  Rng rng(0, 3);
+  const int64_t n = std::min(tokens_each, config.context);
+  std::vector<model::Row> rows(documents);
+  for (auto& row : rows)
+    for (int64_t i = 0; i < n; ++i) row.tokens.push_back(int32_t(rng.below(uint64_t(config.vocab))));
+  const model::Batch inputs = model::pack(rows, config.vocab);
+  return {inputs, inputs.tokens.roll(-1), at::ones({documents * n}, at::kFloat)};
+}
+
+}  // namespace
+
+std::string Bench::training_refused() const {
+  const double needs = bytes_of_parameter * double(model_.parameters()), free = free_bytes();
+  if (needs <= free) return "";
+  return fmt::format("training {} takes about {:.1f} GB and {:.1f} GB of memory are free", model_.config.name,
+                     needs / 1e9, free / 1e9);
+}
+
+namespace {
+
+// Forward and backward of one step.
+void backward(model::Model& model, const std::vector<train::Parameter>& parameters, const train::TrainBatch& batch,
+              nn::Compute compute) {
+  static const auto objective = train::next_token();
+  for (const auto& p : parameters) p.value.mutable_grad() = at::Tensor();
+  objective->loss({model, compute}, batch, objective->weight(batch)).value.backward();
+}
+
+// The most memory the process has held since the last call of forget_peak, in bytes; 0 where the system does not tell.
+void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
+double peak_bytes() {
+  std::ifstream file("/proc/self/status");
+  for (std::string key, rest; file >> key; std::getline(file, rest)) {
+    double kilobytes = 0;
+    if (key == "VmHWM:" && file >> kilobytes) return 1024 * kilobytes;
+  }
+  return 0;
+}
+
+}  // namespace
+
+// f32 masters with bf16 products and AdamW. Muon's own products would be several times the step's at so few tokens.
+void Bench::train(const Emit& emit) {
+  if (const std::string why = training_refused(); !why.empty()) fail("bench", "{}; leave train out of --work", why);
+  model::Model trained = model_;
+  const auto parameters = train::train_all(trained);
+  const auto optimizer = train::make_optimizer({.kind = "adamw"}, parameters);
+  const auto batch = random_batch(trained.config);
+  const double seconds = best_seconds(options_.repeat, [&] {
+    backward(trained, parameters, batch, options_.compute);
+    optimizer->step(1, std::min(1.0, 1 / train::gradient_norm(parameters)));
+  });
+  const auto tokens = double(batch.tokens());
+  emit({"train",
+        documents,
+        seconds,
+        train_floor(weights_, peaks_, tokens),
+        tokens,
+        {{"type", "f32"}, {"tokens", batch.tokens()}, {"optimizer", "adamw"}}});
+}
+
+// Adapters on the stored weights; where memory allows, beside forward and backward of every weight.
+void Bench::lora(const Emit& emit) {
+  forget_peak();
+  model::Model adapted = model_;
+  const auto batch = random_batch(adapted.config);
+  const auto parameters = train::train_low_rank(adapted, {.rank = 16});
+  const auto optimizer = train::make_optimizer({.kind = "adamw"}, parameters);
+  const double seconds = best_seconds(options_.repeat, [&] {
+    backward(adapted, parameters, batch, options_.compute);
+    optimizer->step(1, std::min(1.0, 1 / train::gradient_norm(parameters)));
+  });
+  const auto tokens = double(batch.tokens());
+  Json more{{"tokens", batch.tokens()}, {"rank", 16}, {"peak_gb", peak_bytes() / 1e9}};
+  if (bytes_without_moments * double(model_.parameters()) < free_bytes()) {
+    model::Model whole = model_;
+    const auto all = train::train_all(whole);
+    const double full = best_seconds(options_.repeat, [&] { backward(whole, all, batch, options_.compute); });
+    more["times_full"] = full / seconds;
+  }
+  // No gradient of the stored weights: two products of the three.
+  emit({"lora", documents, seconds, train_floor(weights_, peaks_, tokens) * 2 / 3, tokens, more});
+}
+
+void Bench::sampler(const Emit& emit) {
+  const at::Tensor logits = at::randn({sampled_rows, model_.config.vocab});
+  uint64_t step = 0;
+  std::atomic<int64_t> sink = 0;  // the tokens are used, or nothing would be chosen
+  const double seconds = best_seconds(4 * options_.repeat, [&] {
+    ++step;
+    at::parallel_for(0, sampled_rows, 1, [&](int64_t begin, int64_t end) {  // as the loop of generation does it
+      for (int64_t row = begin; row < end; ++row) {
+        const std::span<const float> values(logits[row].data_ptr<float>(), size_t(logits.size(1)));
+        sink += generate::sample(values, {.temperature = 1}, uint64_t(row), step);
+        sink += int64_t(generate::spread(values).entropy);
+      }
+    });
+  });
+  if (sink < 0) fail("bench", "the sampler chose a token below 0");
+  emit({"sampler",
+        sampled_rows,
+        seconds,
+        double(logits.nbytes()) / peaks_.bytes,
+        0,
+        {{"share", seconds / (seconds + step_of(sampled_rows).seconds)}}});
+}
+
+}  // namespace ken::cli
