@@ -236,7 +236,11 @@ std::vector<Parameter> train_all(model::Model& model) {
 }
 
 void freeze(model::Model& model) {
-  for (auto& [name, w] : model.matrices()) w->data = w->data.detach(), w->shadow = Tensor();
+  for (auto& [name, w] : model.matrices()) {
+    if (w->data.requires_grad()) w->data = w->data.detach();  // else what was packed from it stays valid
+    w->shadow = Tensor();
+    if (w->low_a.defined()) w->low_a = w->low_a.detach(), w->low_b = w->low_b.detach();
+  }
   for (auto& [name, g] : model.gains()) *g = g->detach();
 }
 
