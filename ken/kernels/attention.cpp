@@ -204,11 +204,14 @@ void fill_pages(const T* k, const T* v, KV* k_pool, KV* v_pool, at::IntArrayRef 
                 const Tensor& lengths, const Tensor& offsets) {
   const int64_t *at = offsets.data_ptr<int64_t>(), *length = lengths.data_ptr<int64_t>();
   const int64_t K = sizes[1], D = sizes[2], block = lanes * D;
-  share_out(lengths.size(0) * K, double(2 * sizes[0] * K * D), [&](int64_t task) {
-    const int64_t s = task / K, kh = task % K, row = (at[s] * K + kh) * D, n = at[s + 1] - at[s];
-    const int32_t* blocks = table.data_ptr<int32_t>() + s * table.size(1);
-    fill(k + row, v + row, K * D, length[s] - n, n, D,
-         Pages<KV>{k_pool + kh * block, v_pool + kh * block, blocks, K * block});
+  const int64_t all = lengths.size(0) * K, some = 32;  // a decoded row is a few dozen numbers a head
+  share_out((all + some - 1) / some, double(2 * sizes[0] * K * D), [&](int64_t part) {
+    for (int64_t task = part * some; task < std::min(all, (part + 1) * some); ++task) {
+      const int64_t s = task / K, kh = task % K, row = (at[s] * K + kh) * D, n = at[s + 1] - at[s];
+      const int32_t* blocks = table.data_ptr<int32_t>() + s * table.size(1);
+      fill(k + row, v + row, K * D, length[s] - n, n, D,
+           Pages<KV>{k_pool + kh * block, v_pool + kh * block, blocks, K * block});
+    }
   });
 }
 

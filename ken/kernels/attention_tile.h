@@ -8,6 +8,7 @@
 // so the compiler fuses all of them or (without FMA) none.
 #pragma once
 #include <algorithm>
+#include <type_traits>
 
 #include "ken/kernels/simd.h"
 
@@ -251,10 +252,17 @@ KEN_INLINE void attend_rows(const QueryRows<T, KV>& a, int64_t m, int64_t end, i
 template <typename T, typename KV>
 KEN_INLINE void fill_block(const T* k, const T* v, int64_t stride, int64_t slot, int64_t n, int64_t D, KV* keys,
                            KV* values) {
+  const auto put = [](KV& to, T from) {
+    if constexpr (std::is_same_v<T, KV>) {
+      to = from;
+    } else {
+      store(to, load(from));
+    }
+  };
   for (int64_t i = 0; i < D; ++i)
-    for (int64_t s = 0; s < n; ++s) store(keys[i * lanes + slot + s], load(k[s * stride + i]));
+    for (int64_t s = 0; s < n; ++s) put(keys[i * lanes + slot + s], k[s * stride + i]);
   for (int64_t s = 0; s < n; ++s)
-    for (int64_t i = 0; i < D; ++i) store(values[(slot + s) * D + i], load(v[s * stride + i]));
+    for (int64_t i = 0; i < D; ++i) put(values[(slot + s) * D + i], v[s * stride + i]);
 }
 
 }  // namespace ken::kernels

@@ -1,9 +1,25 @@
 #include "ken/nn/kv_cache.h"
 
+#include <cstring>
+
 #include "ken/base/error.h"
 #include "ken/kernels/kernels.h"
 
 namespace ken::nn {
+namespace {
+
+// Every sample of a prompt copies a block in every layer at its first step: too often for torch's own ways.
+void copy_block(const Tensor& pool, int64_t from, int64_t to) {
+  if (!pool.is_cpu()) {
+    pool.select(0, to).copy_(pool.select(0, from));
+    return;
+  }
+  const size_t bytes = pool.nbytes() / size_t(pool.size(0));
+  auto* data = static_cast<std::byte*>(pool.data_ptr());
+  std::memcpy(data + size_t(to) * bytes, data + size_t(from) * bytes, bytes);
+}
+
+}  // namespace
 
 KvCache::KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::ScalarType type, at::Device device,
                  int64_t max_positions)
@@ -67,10 +83,7 @@ void KvCache::extend(int sequence, int64_t n) {
   // A partly filled last block that others share is copied before anything is written to it.
   if (length % block != 0 && n > 0 && references_[size_t(at(sequence).blocks.back())] > 1) {
     const int32_t copy = take_block(), old = at(sequence).blocks.back();
-    for (size_t l = 0; l < k_.size(); ++l) {
-      k_[l].select(0, copy).copy_(k_[l].select(0, old));
-      v_[l].select(0, copy).copy_(v_[l].select(0, old));
-    }
+    for (size_t l = 0; l < k_.size(); ++l) copy_block(k_[l], old, copy), copy_block(v_[l], old, copy);
     drop_block(old);
     at(sequence).blocks.back() = copy;
   }
@@ -126,8 +139,8 @@ void KvCache::grow(int64_t blocks) {
   const auto options = at::TensorOptions().dtype(type_).device(device_);
   for (auto* pool : {&k_, &v_}) {
     for (auto& tensor : *pool) {
-      Tensor larger = pool == &k_ ? at::zeros({blocks, kv_heads_, d_head_, block}, options)
-                                  : at::zeros({blocks, kv_heads_, block, d_head_}, options);
+      Tensor larger = pool == &k_ ? at::empty({blocks, kv_heads_, d_head_, block}, options)
+                                  : at::empty({blocks, kv_heads_, block, d_head_}, options);
       if (capacity_ > 0) larger.narrow(0, 0, capacity_).copy_(tensor);
       tensor = larger;
     }
