@@ -1,5 +1,5 @@
-// Logistic regression by Newton's method (iteratively reweighted least squares): one batched product and one batched
-// Cholesky factor an iteration, halved steps where the loss would rise. The objective is scikit-learn's:
+// Logistic regression by Newton's method, a factored Hessian serving several steps that L-BFGS corrects: batched
+// products and Cholesky factors, halved steps where the loss would rise. The objective is scikit-learn's:
 // C sum_i log(1 + exp(-y_i f(x_i))) + |w|^2 / 2, the bias free. Threads share the problems, not the products: a product
 // of this size is too small to split, and threads that meet after each cost far more than they save on a busy machine.
 #include "ken/readout/probe.h"
@@ -14,8 +14,7 @@ namespace {
 
 constexpr int most_iterations = 90, most_halvings = 30;
 constexpr int steps_a_factor = 3;                     // a factored Hessian costs as much as four steps
-constexpr double close_enough = 1e-8;                 // Newton decrement, relative to the loss
-constexpr double close_by_old = 1e-10;                // the same by the Hessian of an earlier step
+constexpr double close_enough = 1e-9;                 // g . H^-1 g, relative to the loss
 constexpr int64_t chunk_elements = int64_t{1} << 18;  // of features solved together: 2 MiB, which stay in a cache
 constexpr double constant_feature = 1e-6;             // sd below this share of the magnitude is rounding
 
@@ -43,35 +42,87 @@ Scaler fit_scaler(const Tensor& x) {
 
 Tensor row_loss(const Tensor& margins, const Tensor& y) { return at::softplus(margins) - y * margins; }
 
+// The inverse Hessian as L-BFGS knows it (Nocedal 1980): a factored Hessian at the start, and the steps since with the
+// changes of the gradient that they made. All [P, r + 1], one problem a row.
+class Curvature {
+ public:
+  void begin(const Tensor& hessian) {
+    factor_ = at::linalg_cholesky(hessian);
+    ratio_ = shift_ = Tensor();
+    steps_.clear();
+  }
+  // That of the same problem with other items, `share` of them, standardised apart: z' = (z - shift) / ratio.
+  Curvature of_part(const Tensor& ratio, const Tensor& shift, double share) const {
+    Curvature part;
+    part.factor_ = factor_, part.ratio_ = ratio, part.shift_ = shift, part.share_ = share;
+    return part;
+  }
+  // A problem that did not move, or whose change is lost in rounding, adds nothing.
+  void add(const Tensor& step, const Tensor& change) {
+    const Tensor product = (step * change).sum(1, true), usable = product > 1e-300;
+    steps_.push_back({step, change, at::where(usable, product.reciprocal(), at::zeros_like(product))});
+  }
+  Tensor solve(const Tensor& gradient) const {
+    Tensor q = gradient;
+    std::vector<Tensor> share(steps_.size());
+    for (size_t i = steps_.size(); i-- > 0;) {
+      share[i] = steps_[i].weight * (steps_[i].step * q).sum(1, true);
+      q = q - share[i] * steps_[i].change;
+    }
+    q = first(q);
+    for (size_t i = 0; i < steps_.size(); ++i)
+      q = q + steps_[i].step * (share[i] - steps_[i].weight * (steps_[i].change * q).sum(1, true));
+    return q;
+  }
+
+ private:
+  struct Step {
+    Tensor step, change, weight;
+  };
+  // By the factor alone. A line w'.z' + b' is (w' / ratio).z + b' - (w' / ratio).shift.
+  Tensor first(const Tensor& q) const {
+    if (!ratio_.defined()) return at::cholesky_solve(q.unsqueeze(2), factor_).squeeze(2);
+    const int64_t r = q.size(1) - 1;
+    const Tensor bias = q.narrow(1, r, 1), there = at::cat({ratio_ * q.narrow(1, 0, r) + shift_ * bias, bias}, 1),
+                 solved = at::cholesky_solve(there.unsqueeze(2), factor_).squeeze(2), w = solved.narrow(1, 0, r);
+    return at::cat({ratio_ * w, solved.narrow(1, r, 1) + (shift_ * w).sum(1, true)}, 1) / share_;
+  }
+
+  Tensor factor_, ratio_, shift_;
+  double share_ = 1;
+  std::vector<Step> steps_;
+};
+
 // One batch of P problems: z [P, n, r + 1] with a last column of ones, y [n], ridge [r + 1]. The loss and its gradient
-// are of double precision; the Hessian, where most of the work lies, is of single, and serves several steps: it only
-// chooses the direction.
+// are of double precision; the Hessian, where most of the work lies, is of single and made rarely: it only chooses the
+// direction.
 struct Newton {
   const Tensor &z, &y, &ridge;
   const Tensor narrow;  // z in f32
 
   Tensor margins(const Tensor& u) const { return at::bmm(z, u.unsqueeze(2)).squeeze(2); }
   Tensor loss(const Tensor& u, const Tensor& m) const { return row_loss(m, y).sum(1) + 0.5 * (ridge * u * u).sum(1); }
-
-  // Cholesky factors of the Hessians at probabilities p.
-  Tensor curvature(const Tensor& p) const {
+  Tensor gradient(const Tensor& u, const Tensor& p) const {
+    return at::bmm(z.transpose(1, 2), (p - y).unsqueeze(2)).squeeze(2) + ridge * u;
+  }
+  Tensor hessian(const Tensor& p) const {
     const Tensor weighted = narrow * (p * (1 - p)).to(at::kFloat).unsqueeze(2);
-    Tensor hessian = at::bmm(narrow.transpose(1, 2), weighted).to(at::kDouble);
-    hessian.diagonal(0, 1, 2).add_(ridge + 1e-9);  // where every item is sure, the bias has no curvature of its own
-    return at::linalg_cholesky(hessian);
+    Tensor result = at::bmm(narrow.transpose(1, 2), weighted).to(at::kDouble);
+    result.diagonal(0, 1, 2).add_(ridge + 1e-9);  // where every item is sure, the bias has no curvature of its own
+    return result;
   }
 
-  // From u [P, r + 1]. A problem that has arrived is frozen, so that its result does not depend on the others.
-  Tensor solve(Tensor u) const {
-    Tensor m = margins(u), value = loss(u, m), active = at::ones({u.size(0)}, at::kBool), factor;
+  // From u [P, r + 1], with a curvature that is known already or none. A problem that has arrived is frozen, so that
+  // its result does not depend on the others.
+  Tensor solve(Tensor u, const std::optional<Curvature>& known) const {
+    Tensor m = margins(u), p = at::sigmoid(m), g = gradient(u, p), value = loss(u, m),
+           active = at::ones({u.size(0)}, at::kBool);
+    Curvature curvature = known.value_or(Curvature());
     for (int i = 0; i < most_iterations; ++i) {
-      const Tensor p = at::sigmoid(m);
-      const bool fresh = i % steps_a_factor == 0;
-      if (fresh) factor = curvature(p);
-      const Tensor gradient = at::bmm(z.transpose(1, 2), (p - y).unsqueeze(2)) + (ridge * u).unsqueeze(2);
-      const Tensor full = at::cholesky_solve(gradient, factor).squeeze(2);
-      const Tensor decrement = (gradient.squeeze(2) * full).sum(1);
-      active = active & (decrement > (fresh ? close_enough : close_by_old) * (1 + value));
+      const bool fresh = i % steps_a_factor == 0 && !(known && i == 0);
+      if (fresh) curvature.begin(hessian(p));
+      const Tensor full = curvature.solve(g);
+      active = active & ((g * full).sum(1) > close_enough * (1 + value));
       if (!active.any().item<bool>()) break;
       Tensor length = active.to(at::kDouble), next, there, reached;
       for (int halving = 0; halving <= most_halvings; ++halving) {
@@ -83,9 +134,14 @@ struct Newton {
         length = at::where(worse, length * (halving == most_halvings ? 0.0 : 0.5), length);
       }
       if (fresh) active = active & (length > 0);
-      u = at::where(active.unsqueeze(1), next, u);
-      m = at::where(active.unsqueeze(1), there, m);
-      value = at::where(active, reached, value);
+      const Tensor moved = (length > 0).unsqueeze(1), step = at::where(moved, next - u, at::zeros_like(u));
+      u = u + step;
+      m = at::where(moved, there, m);
+      value = at::where(length > 0, reached, value);
+      p = at::sigmoid(m);
+      const Tensor before = g;
+      g = gradient(u, p);
+      curvature.add(step, g - before);
     }
     return u;
   }
@@ -107,14 +163,32 @@ class Training {
     u_ = at::zeros({z_.size(0), z_.size(2)}, wide);
   }
 
-  // Starts from `start`, a line over raw features, or from the line of the strength before.
-  Line fit(double strength, const Line* start = nullptr) {
-    if (start) begin(*start);
-    const int64_t r = z_.size(2) - 1;
-    const Tensor ridge = at::cat({at::full({r}, 1 / strength, wide), at::zeros({1}, wide)});
-    u_ = Newton{z_, y_, ridge, narrow_}.solve(u_);
-    const Tensor u = u_.narrow(1, 0, r);
-    return {q_.defined() ? at::bmm(q_, u.unsqueeze(2)).squeeze(2) : u.clone(), u_.select(1, r).clone()};
+  // Starts from the line of the strength before.
+  Line fit(double strength) { return fit(strength, std::nullopt); }
+  // A fit on other items, from which one on these starts: its line over raw features and, where the features are not
+  // turned, its curvature.
+  struct Neighbour {
+    Line raw;
+    std::optional<Curvature> curvature;
+    Scaler scaler;
+    int64_t items;
+  };
+  Neighbour neighbour(double strength, const Line& line) const {
+    Neighbour result{raw(line), {}, scaler_, z_.size(1)};
+    if (q_.defined()) return result;
+    const Tensor ridge = ridge_of(strength);
+    const Newton newton{z_, y_, ridge, narrow_};
+    result.curvature.emplace();
+    result.curvature->begin(newton.hessian(at::sigmoid(newton.margins(u_))));
+    return result;
+  }
+  Line fit(double strength, const Neighbour& from) {
+    begin(from.raw);
+    if (q_.defined() || !from.curvature) return fit(strength, std::nullopt);
+    const Tensor own = scaler_.scale.squeeze(1), its = from.scaler.scale.squeeze(1), both = (own > 0) & (its > 0);
+    const Tensor ratio = at::where(both, its / at::where(both, own, at::ones_like(own)), at::zeros_like(own));
+    const Tensor shift = (scaler_.mean - from.scaler.mean).squeeze(1) * its;
+    return fit(strength, from.curvature->of_part(ratio, shift, double(z_.size(1)) / double(from.items)));
   }
   // The same line over features that are not standardised.
   Line raw(const Line& line) const {
@@ -127,6 +201,16 @@ class Training {
   }
 
  private:
+  Tensor ridge_of(double strength) const {
+    return at::cat({at::full({z_.size(2) - 1}, 1 / strength, wide), at::zeros({1}, wide)});
+  }
+  Line fit(double strength, const std::optional<Curvature>& known) {
+    const int64_t r = z_.size(2) - 1;
+    const Tensor ridge = ridge_of(strength);
+    u_ = Newton{z_, y_, ridge, narrow_}.solve(u_, known);
+    const Tensor u = u_.narrow(1, 0, r);
+    return {q_.defined() ? at::bmm(q_, u.unsqueeze(2)).squeeze(2) : u.clone(), u_.select(1, r).clone()};
+  }
   void begin(const Line& raw) {
     const Tensor scale = scaler_.scale.squeeze(1), moves = scale > 0;
     const Tensor weight = at::where(moves, raw.weight / at::where(moves, scale, at::ones_like(scale)), scale);
@@ -156,7 +240,7 @@ struct Problem {
   Tensor x, y;  // [P, n, d], [n], f64
   const std::vector<Rows>& folds;
   const FitOptions& options;
-  std::vector<Line> whole = {};  // by strength, fitted on every item: where the fits without some folds start
+  std::vector<Training::Neighbour> whole = {};  // by strength, of every item: where the fits without some folds start
 
   int64_t count() const { return x.size(0); }
   int64_t strengths() const { return int64_t(options.strengths.size()); }
@@ -195,7 +279,7 @@ Tensor inner_losses(const Problem& p) {
     for (size_t j = k + 1; j < p.folds.size(); ++j) {
       Training training = p.without(k, j);
       for (int64_t c = 0; c < p.strengths(); ++c) {
-        const Line line = training.fit(p.options.strengths[size_t(c)], &p.whole[size_t(c)]);
+        const Line line = training.fit(p.options.strengths[size_t(c)], p.whole[size_t(c)]);
         loss[int64_t(k)][c] += fold_loss(p, training, line, j);
         loss[int64_t(j)][c] += fold_loss(p, training, line, k);
       }
@@ -219,7 +303,7 @@ Tensor held_out(const Problem& p, Tensor& loss) {
     Training training = p.without(k, k);
     std::vector<Tensor> candidates;
     for (int64_t c = 0; c < p.strengths(); ++c) {
-      const Line line = training.fit(p.options.strengths[size_t(c)], &p.whole[size_t(c)]);
+      const Line line = training.fit(p.options.strengths[size_t(c)], p.whole[size_t(c)]);
       loss[c] += fold_loss(p, training, line, k);
       candidates.push_back(training.project(p.items(p.folds[k]), line));
     }
@@ -235,8 +319,9 @@ void fit_chunk(Problem p, int64_t first, Fit& fit) {
   Training training(p.x, p.y);
   std::vector<Tensor> weights, biases, offsets;
   for (const double strength : p.options.strengths) {
-    const Line line = training.fit(strength), raw = training.raw(line);
-    p.whole.push_back(raw);
+    const Line line = training.fit(strength);
+    p.whole.push_back(training.neighbour(strength, line));
+    const Line& raw = p.whole.back().raw;
     weights.push_back(raw.weight), offsets.push_back(raw.bias), biases.push_back(line.bias);
   }
   Tensor loss = at::zeros({p.strengths(), p.count()}, wide);

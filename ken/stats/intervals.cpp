@@ -71,15 +71,18 @@ Number bootstrap(std::span<const double> scores, std::span<const int> labels,
   const size_t n = scores.size();
   Number number{statistic(scores, labels), int64_t(n), nan, nan, metric};
   if (n == 0) return number;
+  // Each sample is handed over by rising score, so that no statistic has to sort it again.
+  const std::vector<size_t> order = sorted_order(scores);
+  std::vector<size_t> rank(n);
+  for (size_t i = 0; i < n; ++i) rank[order[i]] = i;
   std::vector<double> found, drawn(n);
-  std::vector<int> drawn_labels(n);
+  std::vector<int> drawn_labels(n), times(n);
   for (int r = 0; r < resamples; ++r) {
     Rng rng(seed, uint64_t(r));
-    for (size_t i = 0; i < n; ++i) {
-      const size_t item = rng.below(n);
-      drawn[i] = scores[item];
-      drawn_labels[i] = labels[item];
-    }
+    std::fill(times.begin(), times.end(), 0);
+    for (size_t i = 0; i < n; ++i) ++times[rank[rng.below(n)]];
+    for (size_t i = 0, at = 0; i < n; ++i)
+      for (int t = 0; t < times[i]; ++t, ++at) drawn[at] = scores[order[i]], drawn_labels[at] = labels[order[i]];
     if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
   }
   set_interval(number, std::move(found));

@@ -67,8 +67,13 @@ std::vector<Bin> fill_bins(std::string_view function, std::span<const double> co
 
 }  // namespace
 
-// Values are sorted together with their places: a bootstrap sorts thousands of times.
+// Values are sorted together with their places, and a bootstrap's are sorted already: it comes here thousands of times.
 std::vector<size_t> sorted_order(std::span<const double> values) {
+  if (std::is_sorted(values.begin(), values.end())) {
+    std::vector<size_t> order(values.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    return order;
+  }
   std::vector<std::pair<double, size_t>> items(values.size());
   for (size_t i = 0; i < values.size(); ++i) items[i] = {values[i], i};
   std::sort(items.begin(), items.end());
