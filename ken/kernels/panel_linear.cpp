@@ -2,6 +2,7 @@
 // one parallel region.
 #include <sys/mman.h>
 
+#include "ken/base/files.h"
 #include "ken/kernels/dispatch.h"
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/panel_pack.h"
@@ -155,7 +156,14 @@ PanelWeights make_panels(const Tensor& stored, const quant::Format* format, int6
   result.scales = format ? zero_bytes(form.count(), form.scale_bytes) : at::empty({0}, at::kByte);
   form.levels = static_cast<const std::byte*>(result.levels.data_ptr());
   form.scales = static_cast<const std::byte*>(result.scales.data_ptr());
-  at::parallel_for(0, form.count(), 8, [&](int64_t begin, int64_t end) { pack_panels(from, form, begin, end); });
+  // A mapped file's pages go as they are read: the panels take their place.
+  const int64_t row_bytes = int64_t(stored.nbytes()) / std::max<int64_t>(1, from.out), some = 32;
+  share_out((form.count() + some - 1) / some, double(from.out) * double(in), [&](int64_t piece) {
+    const int64_t begin = piece * some, end = std::min(form.count(), begin + some), first = begin * lane_count;
+    pack_panels(from, form, begin, end);
+    forget_pages(static_cast<const std::byte*>(from.data) + first * row_bytes,
+                 size_t((std::min(from.out, end * lane_count) - first) * row_bytes));
+  });
   return result;
 }
 

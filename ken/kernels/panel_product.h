@@ -12,15 +12,18 @@ template <class V, Plane plane>
 KEN_ALWAYS void load_levels(const std::byte* panel, int64_t b, typename V::I (&w)[8]) {
   if constexpr (plane == Plane::byte) {
     const std::byte* at = panel + b * 512;
+#pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) w[j] = V::load(at + 64 * j);
   } else {
     constexpr int64_t bytes = plane == Plane::nibble ? 256 : 384;
     const std::byte* at = panel + b * bytes;
+#pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       const auto both = V::load(at + 64 * j);
       w[j] = V::low_nibbles(both), w[j + 4] = V::high_nibbles(both);
     }
     if constexpr (plane == Plane::six) {
+#pragma GCC unroll 2
       for (int j = 0; j < 2; ++j) {
         const auto upper = V::load(at + 256 + 64 * j);
         w[4 * j] = V::with_upper(w[4 * j], V::template shift_left<4>(upper));
@@ -129,17 +132,30 @@ KEN_ALWAYS void add_block(const Meeting& m, int64_t b, const typename V::I (&w)[
   }
 }
 
+// Which memory a tile asks for ahead. One tile alone is limited by memory: it asks for what it reads soon. Where
+// several meet a panel, they compute while the next panel comes: each asks for its share of it, a block in every
+// `tiles`.
+struct Ahead {
+  int64_t distance = 4096, tiles = 1, tile = 0;
+  Ahead(const Panels& p, int64_t rows, int64_t rows_a_tile) : tiles((rows + rows_a_tile - 1) / rows_a_tile) {
+    if (tiles > 1) distance = p.level_bytes;
+  }
+};
+
 // R rows from `row` on against one panel.
 template <class V, Plane plane, Scaling scaling, int R>
-KEN_ALWAYS void panel_tile(const Panels& p, int64_t panel, const PanelRows& x, int64_t row, const PanelOutput& out) {
+KEN_ALWAYS void panel_tile(const Panels& p, int64_t panel, const PanelRows& x, int64_t row, const PanelOutput& out,
+                           Ahead& ahead) {
   const Meeting m(p, panel, x, row);
+  int64_t turn = ahead.tile++ % ahead.tiles;
   typename V::F y[R];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) y[r] = V::zero();
   for (int64_t b = 0; b < m.blocks; ++b) {
     typename V::I w[8];
     load_levels<V, plane>(m.levels, b, w);
-    V::prefetch(m.levels + b * level_bytes<plane> + 4096, level_bytes<plane>);
+    if (turn == 0) V::prefetch(m.levels + b * level_bytes<plane> + ahead.distance, level_bytes<plane>);
+    turn = turn == 0 ? ahead.tiles - 1 : turn - 1;
     add_block<V, scaling, R>(m, b, w, y);
   }
   for (int r = 0; r < R; ++r) V::store(y[r], out, row + r, panel * lane_count, p.out);
@@ -147,14 +163,15 @@ KEN_ALWAYS void panel_tile(const Panels& p, int64_t panel, const PanelRows& x, i
 
 template <class V, Plane plane, Scaling scaling>
 void panel_product(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
+  constexpr int most = V::wide ? 8 : 4;
+  Ahead ahead(p, x.rows, most);
   for (int64_t panel = begin; panel < end; ++panel) {
     int64_t row = 0;
-    if constexpr (V::wide) {
-      for (; row + 8 <= x.rows; row += 8) panel_tile<V, plane, scaling, 8>(p, panel, x, row, out);
-    }
-    for (; row + 4 <= x.rows; row += 4) panel_tile<V, plane, scaling, 4>(p, panel, x, row, out);
-    if (row + 2 <= x.rows) panel_tile<V, plane, scaling, 2>(p, panel, x, row, out), row += 2;
-    if (row < x.rows) panel_tile<V, plane, scaling, 1>(p, panel, x, row, out);
+    ahead.tile = 0;
+    for (; row + most <= x.rows; row += most) panel_tile<V, plane, scaling, most>(p, panel, x, row, out, ahead);
+    if (most > 4 && row + 4 <= x.rows) panel_tile<V, plane, scaling, 4>(p, panel, x, row, out, ahead), row += 4;
+    if (row + 2 <= x.rows) panel_tile<V, plane, scaling, 2>(p, panel, x, row, out, ahead), row += 2;
+    if (row < x.rows) panel_tile<V, plane, scaling, 1>(p, panel, x, row, out, ahead);
   }
 }
 

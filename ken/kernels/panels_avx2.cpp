@@ -78,6 +78,7 @@ struct Avx2 {
     return to_float({_mm256_cvtepu8_epi32(x), _mm256_cvtepu8_epi32(_mm_srli_si128(x, 8))});
   }
   static KEN_ALWAYS void prefetch(const std::byte* p, int64_t bytes) {
+#pragma GCC unroll 8
     for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T0);
   }
   static KEN_ALWAYS __m256 high_of(__m256i v) {

@@ -47,6 +47,7 @@ struct Avx512 {
   static KEN_ALWAYS I load_int8(const std::byte* p) { return _mm512_cvtepi8_epi32(sixteen(p)); }
   static KEN_ALWAYS F load_uint8(const std::byte* p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(sixteen(p))); }
   static KEN_ALWAYS void prefetch(const std::byte* p, int64_t bytes) {
+#pragma GCC unroll 8
     for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T0);
   }
   static KEN_ALWAYS F dot_bf16(F acc, I w, const uint16_t* x) {

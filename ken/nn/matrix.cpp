@@ -32,7 +32,6 @@ std::shared_ptr<const PanelSlot> panels_of(const Matrix& w) {
   w.panels = std::make_shared<const PanelSlot>(
       PanelSlot{kernels::make_panels(w.data, w.format, w.in),
                 c10::weak_intrusive_ptr<c10::TensorImpl>(w.data.getIntrusivePtr()), uint32_t(w.data._version())});
-  forget_pages(w.data.data_ptr(), w.data.nbytes());
   return w.panels;
 }
 
