@@ -1,4 +1,5 @@
 // Products with panels by Intel AMX.
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "ken/kernels/panel_kinds.h"
@@ -98,3 +99,4 @@ struct Amx {
 PanelProduct amx_product(Plane plane, Scaling scaling) { return choose<TileKernels<Amx>>(plane, scaling); }
 
 }  // namespace ken::kernels
+#endif

@@ -1,4 +1,5 @@
 // Products with panels on AVX2 with FMA: sixteen lanes are two vectors.
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include <cstring>
@@ -111,3 +112,4 @@ struct Avx2 {
 PanelProduct avx2_product(Plane plane, Scaling scaling) { return choose<VectorKernels<Avx2>>(plane, scaling); }
 
 }  // namespace ken::kernels
+#endif

@@ -1,4 +1,5 @@
 // Products with panels on AVX-512 with VNNI; bf16 by its own instruction where there is one.
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "ken/kernels/panel_kinds.h"
@@ -14,3 +15,4 @@ namespace ken::kernels {
 PanelProduct avx512_product(Plane plane, Scaling scaling) { return choose<VectorKernels<Avx512>>(plane, scaling); }
 
 }  // namespace ken::kernels
+#endif

@@ -1,4 +1,5 @@
 // bf16 products with panels by AVX-512's own instruction; everything else as without it.
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "ken/kernels/panel_kinds.h"
@@ -26,3 +27,4 @@ PanelProduct avx512_bf16_product(Plane plane, Scaling scaling) {
 }
 
 }  // namespace ken::kernels
+#endif

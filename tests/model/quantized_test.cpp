@@ -1,7 +1,9 @@
 // A model with quantised weights is the model of its dequantised weights: the forward pass never sees the difference.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "ken/io/quantize.h"
+#include "ken/model/divergence.h"
 #include "ken/model/model.h"
 #include "tests/fixtures.h"
 
@@ -50,6 +52,28 @@ TEST(QuantizedModelTest, every_format_computes_what_its_dequantised_weights_do) 
     save(*stored, folder / "again.gguf", io::weight_type(type));
     EXPECT_EQ(io::open_tensors(folder / "again.gguf")->at("blk.1.ffn_up.weight").dtype, io::weight_type(type));
     EXPECT_TRUE(at::isfinite(logits(*load(folder / "again.gguf"), nn::Compute::f32)).all().item<bool>()) << type;
+  }
+}
+
+// int8 or bf16 products beside f32 ones, on the same stored weights; the final norm is sharpened, as random weights
+// alone would leave every distribution flat.
+TEST(QuantizedModelTest, fast_products_leave_every_format_within_a_thousandth_of_a_nat) {
+  const fs::path folder = test::scratch("quantized-fast");
+  const auto source = make_random(wide_config(), 5);
+  std::vector<std::vector<int32_t>> texts;
+  for (int32_t t = 0; t < 4; ++t) {
+    texts.emplace_back();
+    for (int32_t i = 0; i < 60; ++i) texts.back().push_back((t * 31 + i * i * 7 + i) % 97);
+  }
+  for (const auto& type : io::weight_types()) {
+    save(*source, folder / (type + ".gguf"), io::weight_type(type));
+    const auto stored = load(folder / (type + ".gguf"));
+    stored->ln_final = stored->ln_final * 4;
+    const Tensor spread = at::log_softmax(logits(*stored, nn::Compute::f32), -1).std(-1).mean();
+    EXPECT_GT(spread.item<double>(), 1) << type << ": too flat to show a difference";
+    const Divergence d = divergence(*stored, *stored, {nn::Compute::fast}, texts)[0];
+    EXPECT_LE(d.mean, 1e-3) << type;
+    RecordProperty(type, fmt::format("{:.1e}", d.mean));
   }
 }
 
