@@ -40,10 +40,8 @@ double bf16_flops() {
 }
 
 std::string type_name(const nn::Matrix& w) {
-  if (!w.format) return w.data.scalar_type() == at::kFloat ? "f32" : w.data.scalar_type() == at::kHalf ? "f16" : "bf16";
-  std::string name(io::dtype_name(io::DType(w.format->gguf)));
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return char(std::tolower(c)); });
-  return name;
+  if (w.format) return w.format->card.id;
+  return w.data.scalar_type() == at::kFloat ? "f32" : w.data.scalar_type() == at::kHalf ? "f16" : "bf16";
 }
 
 }  // namespace

@@ -17,15 +17,20 @@ constexpr int64_t documents = 4, tokens_each = 256, sampled_rows = 10;
 // Of a trained parameter: value, bf16 copy, gradient, two moments; and the largest gradient twice.
 constexpr double bytes_of_parameter = 20, bytes_without_moments = 12;
 
-// Linux's own figure; where there is none, nothing is refused.
-double free_bytes() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string key, rest; file >> key; std::getline(file, rest)) {
+// A figure of Linux's own, "KEY: n kB", in bytes; `otherwise` where there is none.
+double system_bytes(const char* file, const std::string& key, double otherwise) {
+  std::ifstream stream(file);
+  for (std::string found, rest; stream >> found; std::getline(stream, rest)) {
     double kilobytes = 0;
-    if (key == "MemAvailable:" && file >> kilobytes) return 1024 * kilobytes;
+    if (found == key && stream >> kilobytes) return 1024 * kilobytes;
   }
-  return INFINITY;
+  return otherwise;
 }
+double free_bytes() { return system_bytes("/proc/meminfo", "MemAvailable:", INFINITY); }  // nothing is refused
+
+// The most memory the process has held since the last call of forget_peak.
+void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
+double peak_bytes() { return system_bytes("/proc/self/status", "VmHWM:", 0); }
 
 train::TrainBatch random_batch(const model::Config& config) {
   Rng rng(0, 3);
@@ -54,17 +59,6 @@ void backward(model::Model& model, const std::vector<train::Parameter>& paramete
   static const auto objective = train::next_token();
   for (const auto& p : parameters) p.value.mutable_grad() = at::Tensor();
   objective->loss({model, compute}, batch, objective->weight(batch)).value.backward();
-}
-
-// The most memory the process has held since the last call of forget_peak, in bytes; 0 where the system does not tell.
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
-double peak_bytes() {
-  std::ifstream file("/proc/self/status");
-  for (std::string key, rest; file >> key; std::getline(file, rest)) {
-    double kilobytes = 0;
-    if (key == "VmHWM:" && file >> kilobytes) return 1024 * kilobytes;
-  }
-  return 0;
 }
 
 }  // namespace

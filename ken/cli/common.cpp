@@ -58,7 +58,8 @@ data::FactSet open_facts(const model::Model& model, const std::string& file) {
 
 void add_common(CLI::App& app, Common& common, const std::string& compute) {
   common.compute = compute;
-  app.add_option("--compute", common.compute, "arithmetic: f32, or fast (bf16 products)")->capture_default_str();
+  app.add_option("--compute", common.compute, "arithmetic: f32, or fast (int8 and bf16 products)")
+      ->capture_default_str();
   app.add_option("--threads", common.threads, "CPU threads; 0 = all cores")->check(CLI::Range(0, 4096));
   app.add_flag("--json", common.json, "print one JSON object a line");
 }

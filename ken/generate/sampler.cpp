@@ -115,7 +115,11 @@ std::vector<int32_t> filtered(std::span<const float> logits, double best, const 
     for (const int32_t token : order) sum += std::exp((double(logits[size_t(token)]) - best) / s.temperature);
   // Nearly always the filters keep few: the whole order is needed only where they reach past the first thousand.
   for (size_t sorted = std::min<size_t>(1024, order.size());; sorted = order.size()) {
-    std::partial_sort(order.begin(), order.begin() + long(sorted), order.end(), before);
+    if (sorted < order.size()) {
+      std::partial_sort(order.begin(), order.begin() + long(sorted), order.end(), before);
+    } else {
+      std::sort(order.begin(), order.end(), before);
+    }
     std::vector<int32_t> first(order.begin(), order.begin() + long(sorted));
     const size_t n = kept(logits, first, sum, s);
     if (n < sorted || sorted == order.size()) {

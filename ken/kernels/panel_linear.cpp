@@ -6,11 +6,11 @@
 #include "ken/kernels/dispatch.h"
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/panel_pack.h"
+#include "ken/kernels/stored_tensor.h"
 
 namespace ken::kernels {
 namespace {
 
-constexpr int64_t plain_numbers = -1;  // the type of panels of bf16
 constexpr size_t huge_page = size_t{1} << 21;
 
 // Zeros, in huge pages where there are many: a product reads them once, front to back.
@@ -26,14 +26,6 @@ Tensor zero_bytes(int64_t rows, int64_t columns) {
   ::madvise(aligned, bytes, MADV_HUGEPAGE);
   return at::from_blob(
       aligned, {rows, columns}, [memory, length](void*) { ::munmap(memory, length); }, options);
-}
-
-StoredMatrix stored_matrix(const Tensor& stored, const quant::Format* format, int64_t in) {
-  StoredMatrix result{stored.data_ptr(), Stored::blocks, format, stored.size(0), in};
-  if (format) return result;
-  const auto type = stored.scalar_type();
-  result.type = type == at::kFloat ? Stored::f32 : type == at::kHalf ? Stored::f16 : Stored::bf16;
-  return result;
 }
 
 // run(begin, end) for stretches of panels: an even number of them, about eight a thread.
@@ -52,7 +44,7 @@ struct Member {
 };
 
 Member member(const Tensor& levels, const Tensor& scales, int64_t type, int64_t out, int64_t in, const Tensor& y) {
-  const quant::Format* format = type == plain_numbers ? nullptr : quant::find_format(uint32_t(type));
+  const quant::Format* format = format_of(type);
   Member m{panel_form({nullptr, format ? Stored::blocks : Stored::bf16, format, out, in}), nullptr, {}};
   TORCH_CHECK(levels.numel() == m.panels.count() * m.panels.level_bytes, "[linear] panels of another shape");
   m.panels.levels = static_cast<const std::byte*>(levels.data_ptr());
@@ -116,8 +108,7 @@ std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at:
 
 // f32 arithmetic: each thread packs two panels at a time into its own memory, where all rows meet them.
 Tensor linear_f32_cpu(const Tensor& x, const Tensor& stored, int64_t type) {
-  const quant::Format* format = type == plain_numbers ? nullptr : quant::find_format(uint32_t(type));
-  const StoredMatrix from = stored_matrix(stored, format, x.size(1));
+  const StoredMatrix from = stored_matrix(stored, format_of(type), x.size(1));
   const Panels whole = single_form(from);
   Tensor y = at::empty({x.size(0), from.out}, x.options());
   if (x.size(0) == 0) return y;
@@ -180,7 +171,7 @@ TORCH_LIBRARY_IMPL(ken, CPU, m) {
 
 Tensor linear_f32(const Tensor& x, const Tensor& stored, const quant::Format* format) {
   static const auto op = operation<Tensor(const Tensor&, const Tensor&, int64_t)>("ken::linear_f32");
-  return op.call(x.contiguous(), stored.contiguous(), format ? int64_t(format->gguf) : plain_numbers);
+  return op.call(x.contiguous(), stored.contiguous(), type_of(format));
 }
 
 std::vector<Tensor> panel_linear(const Tensor& x, c10::ArrayRef<const PanelWeights*> matrices, at::ScalarType dtype) {
@@ -190,7 +181,7 @@ std::vector<Tensor> panel_linear(const Tensor& x, c10::ArrayRef<const PanelWeigh
   std::vector<int64_t> types, outs;
   for (const PanelWeights* w : matrices) {
     levels.push_back(w->levels), scales.push_back(w->scales), outs.push_back(w->out);
-    types.push_back(w->format ? int64_t(w->format->gguf) : plain_numbers);
+    types.push_back(type_of(w->format));
   }
   return op.call(x.contiguous(), levels, scales, types, outs, dtype);
 }

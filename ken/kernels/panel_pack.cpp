@@ -4,14 +4,11 @@
 #include <vector>
 
 #include "ken/kernels/panel_kinds.h"
-#include "ken/kernels/simd.h"
 
 namespace ken::kernels {
 namespace {
 
 using quant::SplitBlock;
-
-constexpr int64_t grid_bytes = 320, sub_bytes = 288;  // of the scales of 16 outputs x 256 inputs
 
 Plane plane_of(const quant::Format* format) {
   if (!format) return Plane::pair;
@@ -21,7 +18,7 @@ Plane plane_of(const quant::Format* format) {
 int64_t level_bytes_of(Plane plane, int64_t in) {
   if (plane == Plane::single) return in * 4 * lane_count;
   if (plane == Plane::pair) return in * 2 * lane_count;
-  return in / panel_step * (plane == Plane::byte ? 512 : plane == Plane::nibble ? 256 : 384);
+  return in / panel_step * block_bytes(plane);
 }
 
 int64_t scale_bytes_of(Scaling scaling, int64_t in) {
@@ -92,33 +89,18 @@ void pack_blocks(const StoredMatrix& from, const Panels& to, int64_t row, std::b
 }
 
 void pack_pairs(const StoredMatrix& from, int64_t row, std::byte* levels) {
-  const int64_t o = row % lane_count;
-  for (int64_t k = 0; k < from.in; ++k) {
-    const int64_t at = row * from.in + k;
-    bf16 value;
-    if (from.type == Stored::bf16) {
-      value = static_cast<const bf16*>(from.data)[at];
-    } else if (from.type == Stored::f16) {
-      store(value, quant::f16_to_f32(static_cast<const uint16_t*>(from.data)[at]));
-    } else {
-      store(value, static_cast<const float*>(from.data)[at]);
-    }
-    put_half(levels + k / 2 * 64 + 4 * o + k % 2 * 2, value);
-  }
+  static thread_local std::vector<bf16> values;
+  values.resize(size_t(from.in));
+  widen_row(from, row, values.data());
+  for (int64_t k = 0; k < from.in; ++k)
+    put_half(levels + k / 2 * 64 + 4 * (row % lane_count) + k % 2 * 2, values[size_t(k)]);
 }
 
-// A row of a stored matrix as f32.
+// A row as f32: in place where it is stored so.
 const float* row_of(const StoredMatrix& from, int64_t row, std::vector<float>& space) {
   if (from.type == Stored::f32) return static_cast<const float*>(from.data) + row * from.in;
   space.resize(size_t(from.in));
-  if (from.format) {
-    from.format->decode(static_cast<const std::byte*>(from.data) + size_t(row) * from.format->bytes_of(from.in),
-                        space.data(), from.in / from.format->block);
-    return space.data();
-  }
-  const auto* values = static_cast<const uint16_t*>(from.data) + row * from.in;
-  for (int64_t k = 0; k < from.in; ++k)
-    space[size_t(k)] = from.type == Stored::bf16 ? load(values[k]) : quant::f16_to_f32(values[k]);
+  widen_row(from, row, space.data());
   return space.data();
 }
 

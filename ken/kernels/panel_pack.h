@@ -2,18 +2,9 @@
 #pragma once
 #include "ken/kernels/cpu.h"
 #include "ken/kernels/panels.h"
-#include "ken/quant/format.h"
+#include "ken/kernels/stored.h"
 
 namespace ken::kernels {
-
-enum class Stored { f32, f16, bf16, blocks };
-
-struct StoredMatrix {
-  const void* data = nullptr;
-  Stored type = Stored::f32;
-  const quant::Format* format = nullptr;  // of blocks
-  int64_t out = 0, in = 0;
-};
 
 // Whether there is a panel form: blocks of 32 or 256 inputs, or an even number of inputs of plain numbers (which become
 // bf16).

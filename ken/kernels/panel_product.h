@@ -11,12 +11,11 @@ namespace {
 template <class V, Plane plane>
 KEN_ALWAYS void load_levels(const std::byte* panel, int64_t b, typename V::I (&w)[8]) {
   if constexpr (plane == Plane::byte) {
-    const std::byte* at = panel + b * 512;
+    const std::byte* at = panel + b * block_bytes(plane);
 #pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) w[j] = V::load(at + 64 * j);
   } else {
-    constexpr int64_t bytes = plane == Plane::nibble ? 256 : 384;
-    const std::byte* at = panel + b * bytes;
+    const std::byte* at = panel + b * block_bytes(plane);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       const auto both = V::load(at + 64 * j);
@@ -35,11 +34,6 @@ KEN_ALWAYS void load_levels(const std::byte* panel, int64_t b, typename V::I (&w
   }
 }
 
-template <Plane plane>
-constexpr int64_t level_bytes = plane == Plane::byte     ? 512
-                                : plane == Plane::nibble ? 256
-                                                         : 384;
-
 template <class V>
 struct Line {
   typename V::F step, minimum;  // minimum: where the coding has one
@@ -52,7 +46,7 @@ KEN_ALWAYS Line<V> scales_of(const std::byte* scales, int64_t b) {
   } else if constexpr (scaling == Scaling::line) {
     return {V::load_half(scales + b * 64), V::load_half(scales + b * 64 + 32)};
   } else {
-    const std::byte* at = scales + b / 8 * 320;
+    const std::byte* at = scales + b / 8 * grid_bytes;
     return {V::mul(V::load_half(at + 256), V::load_uint8(at + b % 8 * 32)),
             V::mul(V::load_half(at + 288), V::load_uint8(at + b % 8 * 32 + 16))};
   }
@@ -101,7 +95,7 @@ template <class V, Scaling scaling, int R>
 KEN_ALWAYS void add_block(const Meeting& m, int64_t b, const typename V::I (&w)[8], typename V::F (&y)[R]) {
   typename V::I acc[R], other[R];
   if constexpr (scaling == Scaling::sub) {
-    const std::byte* at = m.scales + b / 8 * 288;
+    const std::byte* at = m.scales + b / 8 * sub_bytes;
     const auto step = V::load_half(at + 256);
     const auto low = V::load_int8(at + b % 8 * 32), high = V::load_int8(at + b % 8 * 32 + 16);
 #pragma GCC unroll 16
@@ -154,7 +148,7 @@ KEN_ALWAYS void panel_tile(const Panels& p, int64_t panel, const PanelRows& x, i
   for (int64_t b = 0; b < m.blocks; ++b) {
     typename V::I w[8];
     load_levels<V, plane>(m.levels, b, w);
-    if (turn == 0) V::prefetch(m.levels + b * level_bytes<plane> + ahead.distance, level_bytes<plane>);
+    if (turn == 0) V::prefetch(m.levels + b * block_bytes(plane) + ahead.distance, block_bytes(plane));
     turn = turn == 0 ? ahead.tiles - 1 : turn - 1;
     add_block<V, scaling, R>(m, b, w, y);
   }
@@ -248,15 +242,8 @@ PanelProduct choose(Plane plane, Scaling scaling) {
 template <class V>
 struct VectorKernels {
   template <Plane plane, Scaling scaling>
-  static void blocks(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
-    panel_product<V, plane, scaling>(p, x, out, begin, end);
-  }
-  static void pairs(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
-    number_product<V, Plane::pair>(p, x, out, begin, end);
-  }
-  static void singles(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
-    number_product<V, Plane::single>(p, x, out, begin, end);
-  }
+  static constexpr PanelProduct blocks = panel_product<V, plane, scaling>;
+  static constexpr PanelProduct pairs = number_product<V, Plane::pair>, singles = number_product<V, Plane::single>;
 };
 
 }  // namespace

@@ -53,7 +53,7 @@ const std::byte* byte_levels(const Panels& p, int64_t panel, std::vector<std::by
   for (int64_t b = 0; b < p.in / panel_step; ++b) {
     __m512i w[8];
     load_levels<Avx512, plane>(levels, b, w);
-    for (int j = 0; j < 8; ++j) _mm512_storeu_si512(scratch.data() + b * 512 + 64 * j, w[j]);
+    for (int j = 0; j < 8; ++j) _mm512_storeu_si512(scratch.data() + b * block_bytes(Plane::byte) + 64 * j, w[j]);
   }
   return scratch.data();
 }
@@ -67,11 +67,11 @@ KEN_ALWAYS void tile_block(const Meeting& m, int64_t b, __m512 (&y)[tile_rows]) 
     return _mm512_add_epi32(_mm512_load_si512(c[part][r]), _mm512_set1_epi32(-m.offset * sum));
   };
   if constexpr (scaling == Scaling::sub) {
-    const std::byte* at = m.scales + b / 8 * 288;
+    const std::byte* at = m.scales + b / 8 * sub_bytes;
     const __m512 step = Avx512::load_half(at + 256);
     const __m512i low = Avx512::load_int8(at + b % 8 * 32), high = Avx512::load_int8(at + b % 8 * 32 + 16);
-    T::integers16(q, m.in, m.levels + b * 512, c[0]);
-    T::integers16(q + 16, m.in, m.levels + b * 512 + 256, c[1]);
+    T::integers16(q, m.in, m.levels + b * block_bytes(Plane::byte), c[0]);
+    T::integers16(q + 16, m.in, m.levels + b * block_bytes(Plane::byte) + 256, c[1]);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < tile_rows; ++r) {
       const int32_t* sums = m.sums_of(r, b);
@@ -81,7 +81,7 @@ KEN_ALWAYS void tile_block(const Meeting& m, int64_t b, __m512 (&y)[tile_rows]) 
     }
   } else {
     const auto line = scales_of<Avx512, scaling>(m.scales, b);
-    T::integers32(q, m.in, m.levels + b * 512, c[0]);
+    T::integers32(q, m.in, m.levels + b * block_bytes(Plane::byte), c[0]);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < tile_rows; ++r) {
       const int32_t sum = m.sums_of(r, b)[0] + m.sums_of(r, b)[1];
@@ -165,13 +165,8 @@ void all_pair_tiles(const Panels& p, const PanelRows& x, const PanelOutput& out,
 template <class T>
 struct TileKernels {
   template <Plane plane, Scaling scaling>
-  static void blocks(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
-    integer_tiles<T, plane, scaling>(p, x, out, begin, end);
-  }
-  static void pairs(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
-    all_pair_tiles<T>(p, x, out, begin, end);
-  }
-  static constexpr PanelProduct singles = number_product<Avx512, Plane::single>;
+  static constexpr PanelProduct blocks = integer_tiles<T, plane, scaling>;
+  static constexpr PanelProduct pairs = all_pair_tiles<T>, singles = number_product<Avx512, Plane::single>;
 };
 
 }  // namespace

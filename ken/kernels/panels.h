@@ -20,11 +20,17 @@ inline constexpr int64_t lane_count = 16, panel_step = 32;  // outputs of a pane
 // [input][output].
 enum class Plane { byte, nibble, six, pair, single };
 
+constexpr int64_t block_bytes(Plane plane) {  // of levels; not of pair and single
+  return plane == Plane::byte ? 512 : plane == Plane::nibble ? 256 : 384;
+}
+
 using quant::Scaling;
 
 // Scales of 16 outputs: block f16 by 32 inputs; line f16 d, then m by 32 inputs; grid, by 256 inputs, eight times sc
 // and mn, then f16 d and m; sub, by 256 inputs, eight times the scales of two 16 inputs, then f16 d. None for pair and
 // single.
+inline constexpr int64_t grid_bytes = 320, sub_bytes = 288;  // by 256 inputs
+
 struct Panels {
   Plane plane = Plane::pair;
   Scaling scaling = Scaling::block;
@@ -34,7 +40,6 @@ struct Panels {
   const std::byte* scales = nullptr;         // [panels][bytes]
   int64_t level_bytes = 0, scale_bytes = 0;  // of a panel
 
-  int64_t bytes() const { return count() * (level_bytes + scale_bytes); }
   int64_t count() const { return (out + lane_count - 1) / lane_count; }
 };
 

@@ -5,6 +5,7 @@
 #include "ken/base/error.h"
 #include "ken/base/files.h"
 #include "ken/kernels/kernels.h"
+#include "ken/kernels/stored_tensor.h"
 
 namespace ken::nn {
 
@@ -22,7 +23,7 @@ namespace {
 
 constexpr int64_t tile_elements = 1 << 19;  // 2 MB of f32: a widened tile stays in the second-level cache
 
-int64_t tile_rows(const Matrix& w) { return std::max<int64_t>(16, tile_elements / std::max<int64_t>(1, w.in)); }
+int64_t tile_rows(int64_t in) { return std::max<int64_t>(16, tile_elements / std::max<int64_t>(1, in)); }
 
 std::shared_ptr<const PanelSlot> panels_of(const Matrix& w) {
   static std::mutex mutex;  // two threads that share a model must not pack the same matrix
@@ -51,7 +52,7 @@ Tensor tile_of(const Tensor& stored, const quant::Format* format, int64_t in, in
 // y[:, rows of the tile] for every tile: on other devices, and where there are no panels.
 Tensor product_by_tiles(const Tensor& x, const Matrix& w, at::ScalarType type) {
   Tensor y = at::empty({x.size(0), w.out}, x.options().dtype(type));
-  for (int64_t begin = 0, step = tile_rows(w); begin < w.out; begin += step) {
+  for (int64_t begin = 0, step = tile_rows(w.in); begin < w.out; begin += step) {
     const int64_t end = std::min(w.out, begin + step);
     const Tensor tile = tile_of(w.data, w.format, w.in, begin, end, x.scalar_type());
     y.narrow(1, begin, end - begin).copy_(at::mm(x, tile.t()));
@@ -68,8 +69,8 @@ Tensor frozen_product(const Tensor& x, const Matrix& w, at::ScalarType type) {
 }
 
 // dy W, the tiles widened again.
-Tensor input_gradient(const Tensor& dy, const Tensor& stored, const quant::Format* format, int64_t out, int64_t in,
-                      int64_t step) {
+Tensor input_gradient(const Tensor& dy, const Tensor& stored, const quant::Format* format, int64_t in) {
+  const int64_t out = dy.size(1), step = tile_rows(in);
   Tensor dx = at::zeros({dy.size(0), in}, dy.options().dtype(at::kFloat));
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t end = std::min(out, begin + step);
@@ -84,15 +85,15 @@ Tensor input_gradient(const Tensor& dy, const Tensor& stored, const quant::Forma
 struct FrozenProduct : torch::autograd::Function<FrozenProduct> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Matrix* w, int64_t type) {
     ctx->save_for_backward({w->data});
-    ctx->saved_data["shape"] =
-        std::vector<int64_t>{w->out, w->in, tile_rows(*w), w->format ? int64_t(w->format->gguf) : -1};
+    ctx->saved_data["in"] = w->in;
+    ctx->saved_data["type"] = kernels::type_of(w->format);
     return frozen_product(x, *w, at::ScalarType(type));
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
-    const auto shape = ctx->saved_data["shape"].toIntVector();
-    const quant::Format* format = shape[3] < 0 ? nullptr : quant::find_format(uint32_t(shape[3]));
-    const Tensor dx = input_gradient(grads[0], ctx->get_saved_variables()[0], format, shape[0], shape[1], shape[2]);
+    const Tensor dx =
+        input_gradient(grads[0], ctx->get_saved_variables()[0], kernels::format_of(ctx->saved_data["type"].toInt()),
+                       ctx->saved_data["in"].toInt());
     return {dx.to(grads[0].scalar_type()), Tensor(), Tensor()};
   }
 };
@@ -149,9 +150,7 @@ struct LowRankProduct : torch::autograd::Function<LowRankProduct> {
 // Bias and overlay of a product.
 Tensor completed(Tensor y, const Tensor& input, const Matrix& w) {
   if (w.bias.defined()) y = (y + w.bias).to(y.scalar_type());
-  if (w.low_a.defined()) {
-    y = (y + LowRankProduct::apply(input, w.low_a, w.low_b)).to(y.scalar_type());
-  }
+  if (w.low_a.defined()) y = (y + LowRankProduct::apply(input, w.low_a, w.low_b)).to(y.scalar_type());
   return y;
 }
 

@@ -1,35 +1,35 @@
 #include "ken/train/low_rank.h"
 
 #include <algorithm>
+#include <set>
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/model/arch.h"
 
 namespace ken::train {
 namespace {
 
-bool ends_with(const std::string& name, const std::string& end) {
-  return name.size() > end.size() && name.ends_with(end) && name[name.size() - end.size() - 1] == '.';
+// Whether a matrix' place in its block, such as mlp.experts.7.W_in, is meant by `target`: the same or its last parts.
+bool is_meant(const std::string& part, const std::string& target) {
+  return part == target || part.ends_with("." + target);
 }
 
 bool chosen(const std::string& name, const LowRankOptions& options) {
-  if (!name.starts_with("blocks.") || name.ends_with("W_router")) return false;
-  return options.targets.empty() || std::any_of(options.targets.begin(), options.targets.end(),
-                                                [&](const std::string& end) { return ends_with(name, end); });
+  const auto [layer, part] = model::split_name(name);
+  if (layer < 0 || part == "mlp.W_router") return false;
+  const auto& targets = options.targets;
+  return targets.empty() || std::any_of(targets.begin(), targets.end(),
+                                        [&, &p = part](const std::string& target) { return is_meant(p, target); });
 }
 
 void check_targets(model::Model& model, const LowRankOptions& options) {
-  std::vector<std::string> known;
-  for (const auto& [name, w] : model.matrices()) {
-    const size_t part = name.starts_with("blocks.") ? name.find('.', 7) : std::string::npos;
-    if (part != std::string::npos) known.push_back(name.substr(part + 1));
-  }
-  std::sort(known.begin(), known.end());
-  known.erase(std::unique(known.begin(), known.end()), known.end());
-  for (const std::string& end : options.targets) {
-    const auto has = [&](const std::string& part) { return part == end || ends_with(part, end); };
-    if (std::none_of(known.begin(), known.end(), has))
-      fail_usage("train", "{}", unknown_name("matrix of a block", end, known));
+  std::set<std::string> known;
+  for (const auto& [name, w] : model.matrices())
+    if (const auto [layer, part] = model::split_name(name); layer >= 0) known.insert(part);
+  for (const std::string& target : options.targets) {
+    if (std::none_of(known.begin(), known.end(), [&](const std::string& part) { return is_meant(part, target); }))
+      fail_usage("train", "{}", unknown_name("matrix of a block", target, {known.begin(), known.end()}));
   }
 }
 
