@@ -43,11 +43,13 @@ struct ControlEntry {
   std::unique_ptr<Control> (*make)(const Json& params);  // params are complete and checked
 };
 
-// "cad:alpha=0.5" resolved against the registry.
+// "cad:alpha=0.5" resolved against the registry; or a method's own Control, which holds what no parameter can say
+// (directions that it has just fitted) and stands in no registry.
 struct ControlSpec {
-  const ControlEntry* entry;
-  Json params;
-  std::unique_ptr<Control> make() const { return entry->make(params); }
+  const ControlEntry* entry = nullptr;
+  Json params = {};
+  std::function<std::unique_ptr<Control>()> own = {};  // called once a row
+  std::unique_ptr<Control> make() const { return own ? own() : entry->make(params); }
 };
 ControlSpec control_from(const std::string& text);
 ControlSpec control_from(const std::string& id, const Json& params);

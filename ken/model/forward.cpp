@@ -4,12 +4,27 @@
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/reference.h"
 #include "ken/model/model.h"
+#include "ken/model/partial.h"
 #include "ken/nn/functions.h"
 
 namespace ken::model {
 namespace {
 
 const TapPlan no_taps;
+
+// The norm of x as the family has it; x itself where it has none.
+Tensor normed(const Config& config, const Tensor& x, const Tensor& gain, const Tensor& bias, at::ScalarType dtype) {
+  if (!gain.defined()) return x.to(dtype);
+  if (bias.defined()) return nn::layer_norm(x, gain, bias, config.norm_eps, dtype);
+  return nn::rms_norm(x, gain, config.norm_eps, dtype);
+}
+
+// Logits of rows after the final norm.
+Tensor unembedded(const Model& model, const Tensor& rows, nn::Compute compute) {
+  const Tensor logits = nn::linear_f32(rows, model.output(), compute);
+  const double cap = model.config.final_cap;
+  return cap > 0 ? (logits / cap).tanh() * cap : logits;
+}
 
 struct Pass {
   const Model& model;
@@ -68,11 +83,8 @@ struct Pass {
   Tensor tap(Point point, int64_t layer, const Tensor& x) const { return taps.apply(point, layer, x, batch); }
   Tensor heads(const Tensor& x, int64_t n) const { return x.reshape({x.size(0), n, model.config.d_head}); }
 
-  // The norm of x as the family has it; x itself where it has none.
   Tensor normed(const Tensor& x, const Tensor& gain, const Tensor& bias) const {
-    if (!gain.defined()) return x.to(dtype);
-    if (bias.defined()) return nn::layer_norm(x, gain, bias, model.config.norm_eps, dtype);
-    return nn::rms_norm(x, gain, model.config.norm_eps, dtype);
+    return ken::model::normed(model.config, x, gain, bias, dtype);
   }
   // {x + delta, its norm}: in one step where both are of the usual kind.
   std::pair<Tensor, Tensor> summed(const Tensor& x, const Tensor& delta, const Tensor& gain, const Tensor& bias) const {
@@ -232,10 +244,14 @@ struct Pass {
     return tap(Point::resid_pre, 0, x);
   }
 
-  Tensor run() const {
+  Tensor run(const Start* start) const {
     const Config& c = model.config;
-    Tensor x = embedded(), n = tap(Point::ln1, 0, normed(x, model.blocks[0].ln1, model.blocks[0].ln1_bias));
-    for (int64_t l = 0; l < c.n_layers; ++l) {
+    const int64_t first = start ? start->layer : 0;
+    Tensor x = start ? entered(*start) : embedded();
+    if (first == c.n_layers) return tap(Point::ln_final, 0, normed(x, model.ln_final, model.ln_final_bias));
+    const Block& entry = model.blocks[size_t(first)];
+    Tensor n = tap(Point::ln1, first, normed(x, entry.ln1, entry.ln1_bias));
+    for (int64_t l = first; l < c.n_layers; ++l) {
       const Block& block = model.blocks[size_t(l)];
       const Tensor attn = added(Point::attn_out, l, attention(n, block, l), block.ln1_post);
       if (c.parallel) {
@@ -248,6 +264,17 @@ struct Pass {
       std::tie(x, n) = end_of_block(x, added(Point::mlp_out, l, mlp(n, block, l), block.ln2_post), l);
     }
     return n;
+  }
+
+  Tensor entered(const Start& start) const {
+    const Config& c = model.config;
+    if (start.layer < 0 || start.layer > c.n_layers)
+      fail("forward", "a pass cannot start before layer {}; the model has layers 0 to {}", start.layer, c.n_layers - 1);
+    if (start.resid.dim() != 2 || start.resid.size(0) != tokens.size(0) || start.resid.size(1) != c.d_model)
+      fail("forward", "a pass over {} tokens starts from residual states [{}, {}]", tokens.size(0), tokens.size(0),
+           c.d_model);
+    const Tensor x = start.resid.to(model.device, at::kFloat).contiguous();
+    return start.layer == c.n_layers ? x : tap(Point::resid_pre, start.layer, x);
   }
 
   // x + delta, offered as resid_post of block l and as resid_pre of the next, then the norm that follows.
@@ -266,17 +293,26 @@ struct Pass {
 }  // namespace
 
 Output forward(const Model& model, const Batch& batch, const ForwardOptions& options) {
+  return forward(model, batch, options, nullptr);
+}
+
+Output forward(const Model& model, const Batch& batch, const ForwardOptions& options, const Start* start) {
   const Pass pass(model, batch, options);
   Output output;
-  output.hidden = pass.run();
+  output.hidden = pass.run(start);
   if (options.logits == ForwardOptions::Logits::none) return output;
   Tensor rows = output.hidden;
   if (options.logits == ForwardOptions::Logits::last) {
     rows = rows.index_select(0, (batch.offsets.narrow(0, 1, batch.sequences()) - 1).to(model.device));
   }
-  output.logits = nn::linear_f32(rows, model.output(), options.compute);
-  if (const double cap = model.config.final_cap; cap > 0) output.logits = (output.logits / cap).tanh() * cap;
+  output.logits = unembedded(model, rows, options.compute);
   return output;
+}
+
+Tensor read_out(const Model& model, const Tensor& resid, nn::Compute compute) {
+  const auto dtype = nn::activation_type(compute);
+  return unembedded(model, normed(model.config, resid.to(at::kFloat), model.ln_final, model.ln_final_bias, dtype),
+                    compute);
 }
 
 nn::KvCache make_cache(const Model& model, nn::Compute compute) {
