@@ -7,6 +7,7 @@
 #include "ken/base/registry.h"
 #include "ken/data/facts.h"
 #include "ken/data/prompts.h"
+#include "ken/data/texts.h"
 #include "ken/generate/generate.h"
 #include "ken/model/model.h"
 
@@ -26,6 +27,8 @@ std::vector<fs::path> shipped_models();
 fs::path model_path(const std::string& name);
 // The facts file, or the facts of the world that the model was trained on.
 data::FactSet open_facts(const model::Model& model, const std::string& file);
+// The text file, or documents of that world which no training run saw; empty where the model says of none.
+data::Texts open_texts(const model::Model& model, const std::string& file);
 
 struct Common {
   std::string compute = "fast";

@@ -6,6 +6,7 @@
 #include "ken/cli/command.h"
 #include "ken/study/embedded.h"
 #include "ken/train/organism.h"
+#include "ken/world/texts.h"
 
 namespace ken::cli {
 
@@ -54,6 +55,13 @@ data::FactSet open_facts(const model::Model& model, const std::string& file) {
         "{} does not say what it was trained on; give questions with --facts FILE (JSONL with question and answer)",
         model.config.name);
   return world::World(*params).facts();
+}
+
+data::Texts open_texts(const model::Model& model, const std::string& file) {
+  if (!file.empty()) return data::read_texts(file);
+  const auto params = train::world_of(model.metadata);
+  if (!params) return {};
+  return world::texts_of(std::make_shared<const world::World>(*params), params->documents, params->documents);
 }
 
 void add_common(CLI::App& app, Common& common, const std::string& compute) {

@@ -11,7 +11,7 @@ namespace {
 struct Flags {
   Common common;
   PromptFlags prompt;
-  std::string id, model, facts, out;
+  std::string id, model, facts, texts, out;
   std::vector<std::string> params;
   uint64_t seed = 0;
 };
@@ -24,9 +24,15 @@ void run(const Flags& flags) {
   const Json params = resolve_params(entry.card, parse_named_params(joined).params);
   const auto model = open_model(flags.model);
   const auto facts = open_facts(*model, flags.facts);
-  const auto result = entry.run({*model, facts, style_from(flags.prompt, *model, &facts, flags.seed), flags.seed,
-                                 nn::compute_from(flags.common.compute), printer()},
-                                params);
+  readout::AnalysisInput input{*model,
+                               facts,
+                               style_from(flags.prompt, *model, &facts, flags.seed),
+                               flags.seed,
+                               nn::compute_from(flags.common.compute),
+                               printer(),
+                               {}};
+  input.texts = open_texts(*model, flags.texts);
+  const auto result = entry.run(input, params);
   if (!flags.out.empty()) write_tensors({result.tensors.begin(), result.tensors.end()}, {}, flags.out);
   const Json whole{{"id", flags.id},
                    {"params", params},
@@ -43,6 +49,9 @@ void add(CLI::App& app) {
   app.add_option("PARAMS", flags->params, "its parameters, as key=value");
   app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
   app.add_option("--facts", flags->facts, "questions with answers; without it, the model's own world");
+  app.add_option("--texts", flags->texts,
+                 "running text to fit on (records with \"text\", or plain text); without it, the model's own world, "
+                 "or texts about the facts");
   app.add_option("-o,--out", flags->out, "safetensors file for the analysis' tensors");
   app.add_option("--seed", flags->seed, "of folds, bootstrap and worked examples")->capture_default_str();
   add_prompt_flags(app, flags->prompt);

@@ -4,6 +4,7 @@
 #include "ken/base/registry.h"
 #include "ken/data/facts.h"
 #include "ken/data/prompts.h"
+#include "ken/data/texts.h"
 #include "ken/model/model.h"
 
 namespace ken::readout {
@@ -15,6 +16,8 @@ struct AnalysisInput {
   uint64_t seed = 0;
   nn::Compute compute = nn::Compute::f32;
   Progress progress = {};
+  data::Texts texts = {};  // running text for what is fitted on it; empty: texts_about(facts)
+  data::Texts some_texts() const { return texts.empty() ? data::texts_about(facts, style, seed) : texts; }
 };
 
 struct AnalysisResult {
