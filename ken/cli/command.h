@@ -10,6 +10,7 @@
 #include "ken/data/texts.h"
 #include "ken/generate/generate.h"
 #include "ken/model/model.h"
+#include "ken/model/shipped.h"
 
 namespace ken::cli {
 
@@ -22,9 +23,8 @@ struct Command {
 // A model file, or a name of the organisms that ship with ken; empty: the one in the program.
 std::shared_ptr<model::Model> open_model(const std::string& name);
 // The organisms beside the program, by name: $KEN_MODELS, ../share/ken/models, ../models.
-std::vector<fs::path> shipped_models();
-// A file, or one of the shipped models by its name; a UsageError names the near ones.
-fs::path model_path(const std::string& name);
+using model::model_path;
+using model::shipped_models;
 // The facts file, or the facts of the world that the model was trained on.
 data::FactSet open_facts(const model::Model& model, const std::string& file);
 // The text file, or documents of that world which no training run saw; empty where the model says of none.

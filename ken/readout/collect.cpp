@@ -10,12 +10,6 @@ namespace {
 
 constexpr int64_t max_pass_tokens = 4096;
 
-// A prompt as the model reads it, and where its places are: -1 = not found.
-struct Read {
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> rows;
-};
-
 bool is_word_byte(unsigned char c) { return std::isalnum(c) || c >= 0x80; }
 
 bool stands_alone(std::string_view text, size_t begin, size_t end) {
@@ -48,11 +42,13 @@ int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, const Item& 
   return -1;
 }
 
-Read read(const model::Model& model, const Item& item, size_t index) {
+}  // namespace
+
+Located locate(const model::Model& model, const Item& item, size_t index) {
   const text::Tokenizer& tokenizer = *model.tokenizer;
   const auto pieces = item.chat ? item.chat->pieces(item.prompt) : tokenizer.encode_with_offsets(item.prompt);
   const bool bos = !item.chat && tokenizer.add_bos && tokenizer.bos;
-  Read result;
+  Located result;
   if (bos) result.tokens.push_back(*tokenizer.bos);
   for (const auto& piece : pieces) result.tokens.push_back(piece.id);
   if (result.tokens.empty()) fail("collect", "the prompt of item {} gives no token; leave empty prompts out", index);
@@ -66,6 +62,8 @@ Read read(const model::Model& model, const Item& item, size_t index) {
   }
   return result;
 }
+
+namespace {
 
 // "blocks.*.hook_resid_post" -> one name a layer.
 std::vector<std::string> expand(const std::vector<std::string>& points, const model::Config& config) {
@@ -103,11 +101,11 @@ class Collector {
   Collector(const Collector&) = delete;
 
   // The items from `first` on, one row of the batch each.
-  void pass(const std::vector<Read>& reads, int64_t first) {
+  void pass(const std::vector<Located>& reads, int64_t first) {
     reads_ = &reads;
     first_ = first;
     std::vector<model::Row> rows;
-    for (const Read& read : reads) rows.push_back({read.tokens});
+    for (const Located& read : reads) rows.push_back({read.tokens});
     model::forward(model_, model::pack(rows, model_.config.vocab), options_);
   }
 
@@ -129,14 +127,14 @@ class Collector {
   States& states_;
   model::ForwardOptions options_;
   model::TapPlan plan_;
-  const std::vector<Read>* reads_ = nullptr;
+  const std::vector<Located>* reads_ = nullptr;
   int64_t first_ = 0;
 };
 
 void run_passes(const model::Model& model, const std::vector<Item>& items, nn::Compute compute, States& states,
                 const Progress& progress) {
   Collector collector(model, compute, states);
-  std::vector<Read> pass;
+  std::vector<Located> pass;
   int64_t tokens = 0;
   const auto flush = [&](size_t done) {
     if (!pass.empty()) collector.pass(pass, int64_t(done - pass.size()));
@@ -145,7 +143,7 @@ void run_passes(const model::Model& model, const std::vector<Item>& items, nn::C
     if (progress) progress("collect", done, items.size(), "");
   };
   for (size_t i = 0; i < items.size(); ++i) {
-    Read next = read(model, items[i], i);
+    Located next = locate(model, items[i], i);
     if (!pass.empty() && tokens + int64_t(next.tokens.size()) > max_pass_tokens) flush(i);
     for (size_t place = 0; place < next.rows.size(); ++place)
       states.found[int64_t(i)][int64_t(place)] = next.rows[place] >= 0;

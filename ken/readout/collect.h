@@ -25,6 +25,13 @@ struct Item {
   size_t from = 0;  // places are looked for from this byte on: worked examples may hold the same words
 };
 
+// The item's prompt as the model reads it, and its places: -1 where the words do not occur.
+struct Located {
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> rows;
+};
+Located locate(const model::Model& model, const Item& item, size_t index = 0);  // `index` is for errors
+
 struct States {
   std::vector<std::string> points;  // full names, in the order of dimension 1
   std::vector<std::string> places;  // in the order of dimension 2
