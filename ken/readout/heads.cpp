@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
 #include <sstream>
 
 #include "ken/base/error.h"
@@ -180,61 +179,84 @@ Tensor transplanted_logits(const model::Model& model, SavedRun& run, const Saved
   });
 }
 
+namespace {
+
+// The mask of a search, and its loss on some of the prompts.
+struct MaskSearch {
+  const model::Model& model;
+  const std::vector<std::vector<int32_t>>& prompts;
+  const SavedRun& counterfactual;
+  const std::vector<int32_t>& targets;
+  const std::vector<int64_t>& positions;
+  const std::vector<Head>& candidates;
+  double penalty;
+  nn::Compute compute;
+
+  // [L, H, 1], 1 where no candidate stands.
+  Tensor whole(const Tensor& w) const {
+    std::vector<int64_t> cells;
+    for (const Head& head : candidates) cells.push_back(head.layer * model.config.n_heads + head.head);
+    return at::ones({model.config.n_layers * model.config.n_heads})
+        .index_copy(0, at::tensor(at::ArrayRef<int64_t>(cells)), w)
+        .view({model.config.n_layers, model.config.n_heads, 1});
+  }
+  Tensor loss(const std::vector<size_t>& some, const Tensor& w) const {
+    const Tensor mask = whole(w);
+    std::vector<model::Row> rows;
+    std::vector<int64_t> wanted;
+    for (const size_t s : some) rows.push_back({prompts[s]}), wanted.push_back(targets[s]);
+    const model::TapPlan plan(model.config, {{"blocks.*.attn.hook_z", [&](const Tensor& z, const model::Site& site) {
+                                                const size_t s = some[size_t(site.sequence)];
+                                                return std::optional<Tensor>(mixed(z, mask[site.layer], s, site.layer));
+                                              }}});
+    const Tensor logits =
+        model::forward(model, model::pack(rows, model.config.vocab), {.compute = compute, .taps = &plan}).logits;
+    return -logits.gather(1, at::tensor(at::ArrayRef<int64_t>(wanted)).unsqueeze(1)).mean() + penalty * (1 - w).sum();
+  }
+  Tensor mixed(const Tensor& z, const Tensor& mask, size_t s, int64_t layer) const {
+    const int64_t t = positions[s];
+    const Tensor other = counterfactual.kept(Point::z, layer, s)[t];
+    const Tensor row = (mask * z[t] + (1 - mask) * other).to(z.scalar_type());
+    return at::cat({z.slice(0, 0, t), row.unsqueeze(0), z.slice(0, t + 1)});
+  }
+};
+
+// Adam (Kingma and Ba, arXiv 1412.6980), then back into [0, 1].
+struct BoundedAdam {
+  double lr;
+  Tensor moment, square;
+  int64_t steps = 0;
+  Tensor step(const Tensor& w, const Tensor& gradient) {
+    const at::NoGradGuard no_gradients;
+    if (!moment.defined()) moment = at::zeros_like(w), square = at::zeros_like(w);
+    ++steps;
+    moment = 0.9 * moment + 0.1 * gradient;
+    square = 0.999 * square + 0.001 * gradient * gradient;
+    const Tensor scale = (square / (1 - std::pow(0.999, steps))).sqrt() + 1e-8;
+    return (w - lr * (moment / (1 - std::pow(0.9, steps))) / scale).clamp(0, 1);
+  }
+};
+
+}  // namespace
+
 std::vector<Head> carriers(const model::Model& model, const std::vector<std::vector<int32_t>>& prompts,
                            const SavedRun& counterfactual, const std::vector<int32_t>& targets,
                            const std::vector<int64_t>& positions, const std::vector<Head>& candidates,
                            const MaskOptions& options, nn::Compute compute) {
-  const model::Config& config = model.config;
-  Tensor w = at::ones({int64_t(candidates.size())}), moment = at::zeros_like(w), square = at::zeros_like(w);
-  std::vector<int64_t> cells;
-  std::set<int64_t> layers;
-  for (const Head& head : candidates) {
-    cells.push_back(head.layer * config.n_heads + head.head);
-    layers.insert(head.layer);
-  }
-  const Tensor index = at::tensor(at::ArrayRef<int64_t>(cells));
+  const MaskSearch search{model, prompts, counterfactual, targets, positions, candidates, options.penalty, compute};
+  BoundedAdam adam{options.lr, {}, {}};
+  Tensor w = at::ones({int64_t(candidates.size())});
   std::vector<size_t> order(prompts.size());
   std::iota(order.begin(), order.end(), size_t{0});
   Rng rng(options.seed, 23);
-  int64_t step = 0;
   for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
     rng.shuffle(order);
     for (size_t begin = 0; begin < order.size(); begin += size_t(options.batch)) {
-      const std::vector<size_t> some(order.begin() + long(begin),
-                                     order.begin() + long(std::min(order.size(), begin + size_t(options.batch))));
+      const size_t end = std::min(order.size(), begin + size_t(options.batch));
       const at::AutoGradMode with_gradients(true);
-      Tensor leaf = w.detach().clone().requires_grad_(true);
-      const Tensor mask = at::ones({config.n_layers * config.n_heads})
-                              .index_copy(0, index, leaf)
-                              .view({config.n_layers, config.n_heads, 1});
-      std::vector<model::Row> rows;
-      std::vector<int64_t> wanted;
-      for (const size_t s : some) rows.push_back({prompts[s]}), wanted.push_back(targets[s]);
-      std::vector<model::Tap> taps;
-      for (const int64_t l : layers)
-        taps.push_back({model::point_name(Point::z, l),
-                        [&, l](const Tensor& z, const model::Site& site) -> std::optional<Tensor> {
-                          const size_t s = some[size_t(site.sequence)];
-                          const int64_t t = positions[s];
-                          const Tensor other = counterfactual.kept(Point::z, l, s)[t].to(z.scalar_type());
-                          const Tensor row = mask[l] * z[t] + (1 - mask[l]) * other;
-                          return at::cat({z.slice(0, 0, t), row.unsqueeze(0).to(z.scalar_type()), z.slice(0, t + 1)});
-                        },
-                        {}});
-      const model::TapPlan plan(config, std::move(taps));
-      const Tensor logits =
-          model::forward(model, model::pack(rows, config.vocab), {.compute = compute, .taps = &plan}).logits;
-      const Tensor loss = -logits.gather(1, at::tensor(at::ArrayRef<int64_t>(wanted)).unsqueeze(1)).mean() +
-                          options.penalty * (1 - leaf).sum();
-      loss.backward();
-      const at::NoGradGuard no_gradients;
-      const Tensor g = leaf.grad();
-      ++step;  // Adam, then back into [0, 1]
-      moment = 0.9 * moment + 0.1 * g;
-      square = 0.999 * square + 0.001 * g * g;
-      w = (w -
-           options.lr * (moment / (1 - std::pow(0.9, step))) / ((square / (1 - std::pow(0.999, step))).sqrt() + 1e-8))
-              .clamp(0, 1);
+      const Tensor leaf = w.detach().clone().requires_grad_(true);
+      search.loss({order.begin() + long(begin), order.begin() + long(end)}, leaf).backward();
+      w = adam.step(w, leaf.grad());
     }
   }
   std::vector<Head> result;

@@ -13,79 +13,17 @@
 #include <set>
 
 #include "ken/base/error.h"
-#include "ken/data/binding.h"
-#include "ken/generate/generate.h"
 #include "ken/model/shipped.h"
-#include "ken/readout/collect.h"
-#include "ken/readout/contrast.h"
+#include "ken/readout/analysis.h"
+#include "ken/readout/bound_items.h"
 #include "ken/readout/heads.h"
 #include "ken/stats/stats.h"
 
 namespace ken::readout {
 namespace {
 
-using Prompts = std::vector<std::vector<int32_t>>;
-constexpr size_t refills = 8;  // of an item's pattern, whose mean an ablated head gives
-
-// Items as tokens, aligned with their counterparts, and where their words stand.
-struct Items {
-  Prompts base, moved, revalued, relabelled;
-  std::vector<Prompts> unbound;  // `refills` of each item
-  // What base is answered with, and what if the place, the value or the label alone came from the counterpart.
-  std::vector<int32_t> right, moved_to, revalued_to, relabelled_to;
-  std::vector<int64_t> last, asked, subject, value;  // tokens: the end, the question's subject, the passage's words
-  size_t size() const { return base.size(); }
-  Items part(size_t begin, size_t end) const {
-    const auto cut = [&](const auto& all) {
-      return std::decay_t<decltype(all)>(all.begin() + long(begin), all.begin() + long(end));
-    };
-    std::vector<Prompts> refilled;
-    for (const Prompts& prompts : unbound) refilled.push_back(cut(prompts));
-    return {cut(base),  cut(moved),    cut(revalued),    cut(relabelled),    refilled,
-            cut(right), cut(moved_to), cut(revalued_to), cut(relabelled_to), cut(last),
-            cut(asked), cut(subject),  cut(value)};
-  }
-};
-
-Items make_items(const AnalysisInput& input, size_t sentences, size_t most) {
-  const auto chat = input.style.tokens();
-  const data::Encode encode = [&](const std::string& text) {
-    return generate::prompt_ids(input.model, text, chat.get());
-  };
-  Items items;
-  items.unbound.resize(refills);
-  for (const auto& set : data::bindings(input.facts, input.style, encode, sentences, refills, input.seed, most)) {
-    const std::string prompt = data::ask_binding(input.style, set.base);
-    const Located at = locate(input.model, {prompt,
-                                            {{"asked", set.base.asked_subject()},
-                                             {"subject", set.base.asked_subject(), true},
-                                             {"value", set.base.answer(), true},
-                                             {"last", ""}},
-                                            chat});
-    const auto token = [&](const std::string& answer) { return first_answer_token(encode, prompt, at.tokens, answer); };
-    const int32_t right = token(set.base.answer()), moved = token(set.base.values[set.moved.asked]),
-                  revalued = token(set.revalued.answer());
-    if (std::min({right, moved, revalued}) < 0 || *std::min_element(at.rows.begin(), at.rows.end()) < 0 ||
-        right == moved || right == revalued)
-      continue;
-    items.base.push_back(at.tokens);
-    for (size_t i = 0; i < refills; ++i)
-      items.unbound[i].push_back(encode(data::ask_binding(input.style, set.unbound[i])));
-    items.moved.push_back(encode(data::ask_binding(input.style, set.moved)));
-    items.revalued.push_back(encode(data::ask_binding(input.style, set.revalued)));
-    items.relabelled.push_back(encode(data::ask_binding(input.style, set.relabelled)));
-    items.relabelled_to.push_back(moved);
-    items.right.push_back(right), items.moved_to.push_back(moved), items.revalued_to.push_back(revalued);
-    items.asked.push_back(at.rows[0]), items.subject.push_back(at.rows[1]);
-    items.value.push_back(at.rows[2]), items.last.push_back(at.rows[3]);
-  }
-  if (items.size() < 40)
-    fail("entity-tracking",
-         "{} passages of {} sentences could be made; give more facts of a relation with statements that hold subject "
-         "and answer, or fewer sentences",
-         items.size(), sentences);
-  return items;
-}
+using Prompts = BoundItems::Prompts;
+using Items = BoundItems;
 
 std::vector<double> hits(const Tensor& logits, const std::vector<int32_t>& tokens) {
   const Tensor best = logits.argmax(1);
@@ -216,7 +154,7 @@ Json describe(const std::vector<Group>& groups) {
 }
 
 AnalysisResult run(const AnalysisInput& input, const Json& params) {
-  const Items all = make_items(input, params.at("sentences"), params.at("items"));
+  const Items all = bound_items(input, params.at("sentences"), params.at("items"));
   const Items found = all.part(0, all.size() / 2), judged = all.part(all.size() / 2, all.size());
   const Study study{input, params, found, judged};
   const std::vector<Group> groups = study.circuit();
