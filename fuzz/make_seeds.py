@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Writes the seed corpora of the fuzzers: a few small files that reach every branch of each reader."""
+import io
 import json
 import pathlib
 import struct
+import zipfile
 
 HERE = pathlib.Path(__file__).parent / "corpus"
 
@@ -167,3 +169,20 @@ units[1 ^ 97] = 97 | 1 << 8 | (96 ^ 2) << 10
 units[2] = 1 << 31
 rule = struct.pack("<I128I", 512, *units) + b"b\0"
 put("sentencepiece", "rules", sentencepiece(1, field(2, rule)))
+
+
+def npz(arrays, method, zip64=False):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", method) as z:
+        for name, descr, shape, data in arrays:
+            head = (f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}").ljust(117) + "\n"
+            with z.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=zip64) as member:
+                member.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + data)
+    return archive.getvalue()
+
+
+three = [("W_enc", "<f4", "(2, 3)", bytes(24)), ("b", "<f8", "(1,)", bytes(8)), ("s", "<i8", "()", bytes(8))]
+put("npz", "stored", npz(three, zipfile.ZIP_STORED))
+put("npz", "zip64", npz(three[:1], zipfile.ZIP_STORED, True))
+put("npz", "deflated", npz([("h", "<f2", "(4, 0)", b""), ("f", "|b1", "(2, 2)", bytes(4))], zipfile.ZIP_DEFLATED))
+put("npz", "empty", npz([], zipfile.ZIP_STORED))
