@@ -8,14 +8,6 @@
 namespace ken::readout {
 namespace {
 
-constexpr int64_t max_pass_tokens = 4096;
-
-// A prompt as the model reads it, and where its places are: -1 = not found.
-struct Read {
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> rows;
-};
-
 bool is_word_byte(unsigned char c) { return std::isalnum(c) || c >= 0x80; }
 
 bool stands_alone(std::string_view text, size_t begin, size_t end) {
@@ -39,6 +31,11 @@ size_t find_words(std::string_view text, const Place& place) {
 
 // The last token that overlaps the place's words, counted in the pieces (BOS is not among them).
 int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, const Item& item, const Place& place) {
+  if (place.before != std::string::npos) {
+    for (size_t i = pieces.size(); i-- > 0;)
+      if (pieces[i].begin < place.before && pieces[i].end > pieces[i].begin) return int64_t(i);
+    return -1;
+  }
   const size_t from = std::min(item.from, item.prompt.size());
   const size_t found = find_words(std::string_view(item.prompt).substr(from), place);
   if (found == std::string_view::npos) return -1;
@@ -46,37 +43,6 @@ int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, const Item& 
   for (size_t i = pieces.size(); i-- > 0;)
     if (pieces[i].begin < end && pieces[i].end > begin && pieces[i].end > pieces[i].begin) return int64_t(i);
   return -1;
-}
-
-Read read(const model::Model& model, const Item& item, size_t index) {
-  const text::Tokenizer& tokenizer = *model.tokenizer;
-  const auto pieces = item.chat ? item.chat->pieces(item.prompt) : tokenizer.encode_with_offsets(item.prompt);
-  const bool bos = !item.chat && tokenizer.add_bos && tokenizer.bos;
-  Read result;
-  if (bos) result.tokens.push_back(*tokenizer.bos);
-  for (const auto& piece : pieces) result.tokens.push_back(piece.id);
-  if (result.tokens.empty()) fail("collect", "the prompt of item {} gives no token; leave empty prompts out", index);
-  const int64_t length = int64_t(result.tokens.size());
-  if (length > model.config.context)
-    fail("collect", "the prompt of item {} has {} tokens, but the model's context holds {}; shorten it", index, length,
-         model.config.context);
-  for (const Place& place : item.places) {
-    const int64_t piece = piece_of(pieces, item, place);
-    result.rows.push_back(place.words.empty() ? length - 1 : piece < 0 ? -1 : piece + int64_t(bos));
-  }
-  return result;
-}
-
-// "blocks.*.hook_resid_post" -> one name a layer.
-std::vector<std::string> expand(const std::vector<std::string>& points, const model::Config& config) {
-  std::vector<std::string> result;
-  for (const std::string& point : points) {
-    const size_t star = point.rfind("blocks.*.", 0) == 0 ? 7 : std::string::npos;
-    if (star == std::string::npos) result.push_back(point);
-    for (int64_t layer = 0; star != std::string::npos && layer < config.n_layers; ++layer)
-      result.push_back(point.substr(0, star) + std::to_string(layer) + point.substr(star + 1));
-  }
-  return result;
 }
 
 void check_places(const std::vector<Item>& items) {
@@ -145,7 +111,7 @@ void run_passes(const model::Model& model, const std::vector<Item>& items, nn::C
     if (progress) progress("collect", done, items.size(), "");
   };
   for (size_t i = 0; i < items.size(); ++i) {
-    Read next = read(model, items[i], i);
+    Read next = read_item(model, items[i], i);
     if (!pass.empty() && tokens + int64_t(next.tokens.size()) > max_pass_tokens) flush(i);
     for (size_t place = 0; place < next.rows.size(); ++place)
       states.found[int64_t(i)][int64_t(place)] = next.rows[place] >= 0;
@@ -157,13 +123,44 @@ void run_passes(const model::Model& model, const std::vector<Item>& items, nn::C
 
 }  // namespace
 
+Read read_item(const model::Model& model, const Item& item, size_t index) {
+  const text::Tokenizer& tokenizer = *model.tokenizer;
+  const auto pieces = item.chat ? item.chat->pieces(item.prompt) : tokenizer.encode_with_offsets(item.prompt);
+  const bool bos = !item.chat && tokenizer.add_bos && tokenizer.bos;
+  Read result;
+  if (bos) result.tokens.push_back(*tokenizer.bos);
+  for (const auto& piece : pieces) result.tokens.push_back(piece.id);
+  if (result.tokens.empty()) fail("collect", "the prompt of item {} gives no token; leave empty prompts out", index);
+  const int64_t length = int64_t(result.tokens.size());
+  if (length > model.config.context)
+    fail("collect", "the prompt of item {} has {} tokens, but the model's context holds {}; shorten it", index, length,
+         model.config.context);
+  for (const Place& place : item.places) {
+    const int64_t piece = piece_of(pieces, item, place);
+    const bool last = place.words.empty() && place.before == std::string::npos;
+    result.rows.push_back(last ? length - 1 : piece < 0 ? -1 : piece + int64_t(bos));
+  }
+  return result;
+}
+
+std::vector<std::string> expand_points(const std::vector<std::string>& points, const model::Config& config) {
+  std::vector<std::string> result;
+  for (const std::string& point : points) {
+    const size_t star = point.rfind("blocks.*.", 0) == 0 ? 7 : std::string::npos;
+    if (star == std::string::npos) result.push_back(point);
+    for (int64_t layer = 0; star != std::string::npos && layer < config.n_layers; ++layer)
+      result.push_back(point.substr(0, star) + std::to_string(layer) + point.substr(star + 1));
+  }
+  return result;
+}
+
 States collect(const model::Model& model, const std::vector<Item>& items, const std::vector<std::string>& points,
                nn::Compute compute, const Progress& progress) {
   const at::NoGradGuard no_gradients;
   if (!model.tokenizer) fail("collect", "{} holds no tokenizer; a word's tokens cannot be found", model.config.name);
   check_places(items);
   States states;
-  states.points = expand(points, model.config);
+  states.points = expand_points(points, model.config);
   if (!items.empty())
     for (const Place& place : items[0].places) states.places.push_back(place.name);
   const int64_t n = int64_t(items.size()), places = int64_t(states.places.size());
