@@ -35,7 +35,8 @@ class Bench {
 
   const Weights& weights() const { return weights_; }
   double prefill_seconds(int64_t tokens, const model::TapPlan* taps = nullptr) const;
-  double decode_seconds(int64_t tokens) const;  // one row from an empty cache, a pass a token
+  // One row from an empty cache, a pass a token.
+  double decode_seconds(int64_t tokens, const model::TapPlan* taps = nullptr) const;
   int64_t prefill_tokens() const { return options_.tokens; }
   double floor_of_prefill(int64_t tokens) const { return prefill_floor(weights_, peaks_, double(tokens)); }
   double floor_of_decode(int64_t tokens) const;

@@ -52,6 +52,21 @@ std::pair<Point, int64_t> resolve(const std::string& name, int64_t layers) {
   fail_usage("tap", "{}", unknown_name("point", name, point_names()));
 }
 
+// A point that the model's passes never reach would read nothing and say nothing.
+void refuse_absent(const Config& config, Point point, const std::string& name) {
+  const bool inner = point == Point::mlp_pre || point == Point::mlp_linear || point == Point::mlp_post;
+  if (config.parallel && point == Point::resid_mid)
+    fail_usage("tap",
+               "'{}': {} adds both modules to the stream at once, there is no sum between them; tap "
+               "hook_resid_pre, hook_attn_out or hook_resid_post instead",
+               name, config.arch);
+  if (config.n_experts > 0 && inner)
+    fail_usage("tap", "'{}': each token of {} goes through experts of its own; tap mlp.hook_out instead", name,
+               config.arch);
+  if (!config.gated && point == Point::mlp_linear)
+    fail_usage("tap", "'{}': the MLP of {} has no gate; tap mlp.hook_pre instead", name, config.arch);
+}
+
 }  // namespace
 
 std::vector<std::string> point_names() {
@@ -70,6 +85,7 @@ TapPlan::TapPlan(const Config& config, std::vector<Tap> taps)
   table_.resize(size_t(Point::count) * size_t(layers_));
   for (size_t i = 0; i < taps_.size(); ++i) {
     const auto [point, layer] = resolve(taps_[i].point, layers_);
+    refuse_absent(config, point, taps_[i].point);
     const bool layered = names[size_t(point)].layered;
     for (int64_t l = 0; l < (layered ? layers_ : 1); ++l)
       if (layer < 0 || l == layer) table_[size_t(point) * size_t(layers_) + size_t(l)].push_back(i);

@@ -115,7 +115,7 @@ std::vector<int> token_labels(const Svm& first, const Bags& bags, const std::vec
 Item bag_item(const std::string& prompt, int64_t size, std::shared_ptr<const text::ChatTokens> chat) {
   Item item{prompt, {}, std::move(chat)};
   for (int64_t back = 0; back < size; ++back)
-    item.places.push_back({std::to_string(back) + " from the end", "", false, back});
+    item.places.push_back({.name = std::to_string(back) + " from the end", .offset = -back});
   return item;
 }
 

@@ -4,11 +4,10 @@
 #include <numeric>
 
 #include "ken/base/error.h"
+#include "ken/readout/collect.h"
 
 namespace ken::readout {
 namespace {
-
-constexpr int64_t max_pass_tokens = 4096;
 
 // The residual stream before a layer is offered at resid_pre, after the last one at resid_post.
 int64_t first_layer(const Patch& patch, int64_t layers) {

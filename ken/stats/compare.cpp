@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ken/stats/checks.h"
+#include "ken/stats/stats.h"
 
 namespace ken::stats {
 namespace {
@@ -17,6 +18,26 @@ double log_choose(int64_t n, int64_t k) {
 
 void check_counts(const char* function, int64_t hits, int64_t n) {
   if (n < 0 || hits < 0 || hits > n) fail(function, "{} hits of {}; hits lie between 0 and n", hits, n);
+}
+
+// The regularised incomplete beta function I_x(a, b) by its continued fraction (Lentz's method, DLMF 8.17.22), which
+// converges fast for x < (a + 1) / (a + b + 2).
+double incomplete_beta(double a, double b, double x) {
+  if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
+  if (x > (a + 1) / (a + b + 2)) return 1 - incomplete_beta(b, a, 1 - x);
+  const double front =
+      std::exp(a * std::log(x) + b * std::log1p(-x) + std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b)) / a;
+  const auto away = [](double value) { return std::abs(value) < 1e-300 ? 1e-300 : value; };  // from zero
+  double c = 1, d = 1 / away(1 - (a + b) * x / (a + 1)), result = d;
+  for (int m = 1; m < 10000; ++m) {
+    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+                 odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    d = 1 / away(1 + even * d), c = away(1 + even / c), result *= c * d;
+    d = 1 / away(1 + odd * d), c = away(1 + odd / c);
+    result *= c * d;
+    if (std::abs(c * d - 1) < 1e-14) break;
+  }
+  return front * result;
 }
 
 }  // namespace
@@ -48,6 +69,18 @@ double two_proportions(int64_t hits_a, int64_t n_a, int64_t hits_b, int64_t n_b)
   const double difference = double(hits_a) / double(n_a) - double(hits_b) / double(n_b), share = hits / all;
   const double variance = share * (1 - share) * (1 / double(n_a) + 1 / double(n_b));
   return two_sided(difference / std::sqrt(variance) * std::sqrt((all - 1) / all));
+}
+
+double paired_t(std::span<const double> a, std::span<const double> b) {
+  if (a.size() != b.size()) fail("paired_t", "{} and {} values; the same items are measured twice", a.size(), b.size());
+  const double n = double(a.size());
+  if (n < 2) return nan;
+  std::vector<double> differences;
+  for (size_t i = 0; i < a.size(); ++i) differences.push_back(a[i] - b[i]);
+  const double mean = mean_of(differences), sd = sd_of(differences);
+  if (sd == 0) return mean == 0 ? 1 : 0;
+  const double t = mean / (sd / std::sqrt(n)), df = n - 1;
+  return incomplete_beta(df / 2, 0.5, df / (df + t * t));
 }
 
 double mcnemar_exact(int64_t only_a, int64_t only_b) {

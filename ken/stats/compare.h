@@ -16,6 +16,9 @@ double fisher_exact(int64_t hits_a, int64_t n_a, int64_t hits_b, int64_t n_b);
 // Of the same items measured twice, from the items on which only one of the two is right: the exact binomial test.
 double mcnemar_exact(int64_t only_a, int64_t only_b);
 
+// Of the same items measured twice, as numbers: Student's t-test of their differences.
+double paired_t(std::span<const double> a, std::span<const double> b);
+
 // A value with its 95 % interval.
 struct Estimate {
   double value, low, high;

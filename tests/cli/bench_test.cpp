@@ -105,6 +105,9 @@ TEST(BenchTest, every_work_gives_rows_with_their_keys) {
   const Json prefill = rows_of(bench, "prefill").at(0);
   EXPECT_DOUBLE_EQ(prefill.at("floor"), 40 / prefill_floor(bench.weights(), peaks, 40));
   EXPECT_EQ(rows_of(bench, "decode").at(1).at("rows"), 3);
+  const Json capture = rows_of(bench, "capture").at(0);
+  for (const char* share : {"times_unused", "times_unused_step"})
+    EXPECT_TRUE(capture.at(share) > 0.2 && capture.at(share) < 5) << capture;
 }
 
 TEST(BenchTest, lengths_fit_the_context_or_are_refused) {

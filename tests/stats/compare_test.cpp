@@ -52,6 +52,24 @@ TEST(CompareStatsTest, intervals_face_each_other) {
   EXPECT_TRUE(std::isnan(from_intervals({1, NAN, NAN}, b)));
 }
 
+// With 1 and 2 degrees of freedom Student's distribution has a closed form; with many it is the normal one.
+TEST(CompareStatsTest, paired_t_is_students_test_of_the_differences) {
+  const auto p = [](std::vector<double> differences) {
+    return paired_t(differences, std::vector<double>(differences.size(), 0.0));
+  };
+  EXPECT_NEAR(p({1, 3}), 1 - 2 / M_PI * std::atan(2.0), 1e-12);  // mean 2, sd sqrt(2): t = 2
+  EXPECT_NEAR(p({1, 2, 3}), 1 - std::sqrt(12.0 / 14), 1e-12);    // t = 2 sqrt(3)
+  std::vector<double> many(40000);
+  for (size_t i = 0; i < many.size(); ++i) many[i] = i % 2 ? 1.01 : -0.99;  // t = 2
+  EXPECT_NEAR(p(many), std::erfc(2 / std::sqrt(2.0)), 1e-4);
+  EXPECT_EQ(p({0.5, 0.5}), 0);
+  EXPECT_EQ(p({0, 0, 0}), 1);
+  EXPECT_TRUE(std::isnan(p({1})));
+  EXPECT_DOUBLE_EQ(paired_t(std::vector<double>{1, 5, 2}, std::vector<double>{2, 3, 3}),
+                   paired_t(std::vector<double>{2, 3, 3}, std::vector<double>{1, 5, 2}));
+  EXPECT_THROW(paired_t(std::vector<double>{1}, std::vector<double>{}), ken::Error);
+}
+
 TEST(CompareStatsTest, holm_steps_down_and_passes_over_what_was_not_tested) {
   const auto p = holm(std::vector<double>{0.01, 0.04, NAN, 0.03, 0.005});
   EXPECT_DOUBLE_EQ(p[4], 0.02);

@@ -1,0 +1,14 @@
+// States at the end of a prompt with each of several answers behind it: what a probe reads that judges answers.
+#pragma once
+#include "ken/base/progress.h"
+#include "ken/evidence/options.h"
+
+namespace ken::evidence {
+
+// For each item [options, points, d_model] f32: the state of the option's last token at each point (full names, each of
+// d_model numbers a token). Prompts are read once in packed passes, options on forks of their cache.
+std::vector<at::Tensor> option_states(const model::Model& model, const std::vector<OptionItem>& items,
+                                      const std::vector<std::string>& points, nn::Compute compute,
+                                      const Progress& progress = {});
+
+}  // namespace ken::evidence
