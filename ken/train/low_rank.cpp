@@ -18,6 +18,8 @@ bool is_meant(const std::string& part, const std::string& target) {
 bool chosen(const std::string& name, const LowRankOptions& options) {
   const auto [layer, part] = model::split_name(name);
   if (layer < 0 || part == "mlp.W_router") return false;
+  const auto& layers = options.layers;
+  if (!layers.empty() && std::find(layers.begin(), layers.end(), layer) == layers.end()) return false;
   const auto& targets = options.targets;
   return targets.empty() || std::any_of(targets.begin(), targets.end(),
                                         [&, &p = part](const std::string& target) { return is_meant(p, target); });
@@ -46,6 +48,9 @@ Tensor uniform(int64_t rows, int64_t columns, double bound, uint64_t seed, uint6
 std::vector<Parameter> train_low_rank(model::Model& model, const LowRankOptions& options) {
   if (options.rank < 1) fail_usage("train", "a rank of {}; give at least 1", options.rank);
   check_targets(model, options);
+  for (const int64_t layer : options.layers)
+    if (layer < 0 || layer >= model.config.n_layers)
+      fail_usage("train", "layer {} of an adapter; the model has layers 0 to {}", layer, model.config.n_layers - 1);
   freeze(model);
   std::vector<Parameter> result;
   uint64_t index = 0;

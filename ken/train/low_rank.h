@@ -10,6 +10,7 @@ struct LowRankOptions {
   // Ends of the names of the matrices that get one, such as "attn.W_Q"; empty: every matrix in the blocks but routers.
   std::vector<std::string> targets;
   uint64_t seed = 0;
+  std::vector<int64_t> layers = {};  // whose matrices get one; empty: every layer's
 };
 
 // Adds (x A^T) B^T to each chosen matrix, A [rank, in] uniform within 1 / sqrt(in) and B [out, rank] zero, so that the

@@ -86,5 +86,14 @@ TEST(LowRankTest, targets_are_chosen_by_name_and_mistakes_are_named) {
   EXPECT_THROW(train_low_rank(*model, {.targets = {"W_out"}}), Error) << "an overlay on an overlay";
 }
 
+TEST(LowRankTest, adapters_stand_on_the_named_layers_only) {
+  const auto model = test::tiny_model();
+  const auto parameters = train_low_rank(*model, {.rank = 4, .layers = {1}});
+  EXPECT_FALSE(parameters.empty());
+  for (const auto& [name, matrix] : model->matrices())
+    EXPECT_EQ(matrix->low_a.defined(), name.starts_with("blocks.1.")) << name;
+  EXPECT_THROW(train_low_rank(*test::tiny_model(), {.layers = {2}}), UsageError);
+}
+
 }  // namespace
 }  // namespace ken::train
