@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t max_pass_tokens = 4096;
 
-// A prompt as the model reads it, and where its places are: -1 = not found.
+// A prompt as the model reads it, its continuation behind it, and where its places are: -1 = not found.
 struct Read {
   std::vector<int32_t> tokens;
   std::vector<int64_t> rows;
@@ -37,15 +37,31 @@ size_t find_words(std::string_view text, const Place& place) {
   return alone != std::string_view::npos ? alone : any;
 }
 
-// The last token that overlaps the place's words, counted in the pieces (BOS is not among them).
+// The last or first token that overlaps the place's words, counted in the pieces (BOS is not among them).
 int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, const Item& item, const Place& place) {
   const size_t from = std::min(item.from, item.prompt.size());
   const size_t found = find_words(std::string_view(item.prompt).substr(from), place);
   if (found == std::string_view::npos) return -1;
   const size_t begin = from + found, end = begin + place.words.size();
-  for (size_t i = pieces.size(); i-- > 0;)
-    if (pieces[i].begin < end && pieces[i].end > begin && pieces[i].end > pieces[i].begin) return int64_t(i);
-  return -1;
+  int64_t result = -1;
+  for (size_t i = 0; i < pieces.size() && !(place.begin && result >= 0); ++i)
+    if (pieces[i].begin < end && pieces[i].end > begin && pieces[i].end > pieces[i].begin) result = int64_t(i);
+  return result;
+}
+
+// The row of a place among `length` tokens, the first `prompt` of which are the prompt's.
+int64_t row_of(const std::vector<text::Tokenizer::Piece>& pieces, const Item& item, const Place& place, int64_t prompt,
+               int64_t length, bool bos) {
+  int64_t row = prompt - 1;
+  if (place.index) {
+    row = prompt + *place.index;
+  } else if (!place.words.empty()) {
+    row = piece_of(pieces, item, place);
+    if (row < 0) return -1;
+    row += int64_t(bos);
+  }
+  row += place.offset;
+  return row >= 0 && row < length ? row : -1;
 }
 
 Read read(const model::Model& model, const Item& item, size_t index) {
@@ -56,14 +72,13 @@ Read read(const model::Model& model, const Item& item, size_t index) {
   if (bos) result.tokens.push_back(*tokenizer.bos);
   for (const auto& piece : pieces) result.tokens.push_back(piece.id);
   if (result.tokens.empty()) fail("collect", "the prompt of item {} gives no token; leave empty prompts out", index);
+  const int64_t prompt = int64_t(result.tokens.size());
+  result.tokens.insert(result.tokens.end(), item.continuation.begin(), item.continuation.end());
   const int64_t length = int64_t(result.tokens.size());
   if (length > model.config.context)
     fail("collect", "the prompt of item {} has {} tokens, but the model's context holds {}; shorten it", index, length,
          model.config.context);
-  for (const Place& place : item.places) {
-    const int64_t piece = piece_of(pieces, item, place);
-    result.rows.push_back(place.words.empty() ? length - 1 : piece < 0 ? -1 : piece + int64_t(bos));
-  }
+  for (const Place& place : item.places) result.rows.push_back(row_of(pieces, item, place, prompt, length, bos));
   return result;
 }
 
@@ -94,7 +109,7 @@ class Collector {
     std::vector<model::Tap> taps;
     for (size_t p = 0; p < states.points.size(); ++p)
       taps.push_back({states.points[p], [this, p](const Tensor& x, const model::Site& site) {
-                        copy(x, p, site.sequence);
+                        copy(x, p, site);
                         return std::optional<Tensor>();
                       }});
     plan_ = model::TapPlan(model.config, std::move(taps));
@@ -112,17 +127,26 @@ class Collector {
   }
 
  private:
-  void copy(const Tensor& x, size_t point, int sequence) {
-    const int64_t d = model_.config.d_model;
-    if (x.dim() != 2 || x.size(1) != d)
+  void copy(const Tensor& x, size_t point, const model::Site& site) {
+    if (site.point == model::Point::scores || site.point == model::Point::pattern)
       fail_usage("collect",
-                 "{} does not hold one row of d_model = {} a token; collect from the residual stream or a "
-                 "module's output, such as blocks.*.hook_resid_post",
-                 states_.points[point], d);
-    const std::vector<int64_t>& rows = (*reads_)[size_t(sequence)].rows;
-    const Tensor to = states_.values[first_ + sequence][int64_t(point)];  // [places, d_model]
+                 "{} does not hold one row a token; collect from the residual stream, a module's output or its "
+                 "inside, such as blocks.*.hook_resid_post or blocks.*.mlp.hook_post",
+                 states_.points[point]);
+    const Tensor flat = x.flatten(1);  // [tokens, d]
+    if (!states_.values.defined()) make_room(flat.size(1));
+    if (flat.size(1) != states_.values.size(3))
+      fail_usage("collect", "{} is {} wide, {} is {}; collect points of different widths apart", states_.points[point],
+                 flat.size(1), states_.points[0], states_.values.size(3));
+    const std::vector<int64_t>& rows = (*reads_)[size_t(site.sequence)].rows;
+    const Tensor to = states_.values[first_ + site.sequence][int64_t(point)];  // [places, d]
     for (size_t place = 0; place < rows.size(); ++place)
-      if (rows[place] >= 0) to[int64_t(place)].copy_(x[rows[place]]);
+      if (rows[place] >= 0) to[int64_t(place)].copy_(flat[rows[place]]);
+  }
+  // The first tap that is called knows the width.
+  void make_room(int64_t width) {
+    const auto& found = states_.found.sizes();
+    states_.values = at::zeros({found[0], int64_t(states_.points.size()), found[1], width}, at::kFloat);
   }
 
   const model::Model& model_;
@@ -167,9 +191,10 @@ States collect(const model::Model& model, const std::vector<Item>& items, const 
   if (!items.empty())
     for (const Place& place : items[0].places) states.places.push_back(place.name);
   const int64_t n = int64_t(items.size()), places = int64_t(states.places.size());
-  states.values = at::zeros({n, int64_t(states.points.size()), places, model.config.d_model}, at::kFloat);
   states.found = at::zeros({n, places}, at::kBool);
   run_passes(model, items, compute, states, progress);
+  if (!states.values.defined())
+    states.values = at::zeros({n, int64_t(states.points.size()), places, model.config.d_model}, at::kFloat);
   return states;
 }
 
