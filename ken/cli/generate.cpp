@@ -41,8 +41,9 @@ void run(const Flags& flags) {
   const auto results = generate::generate(*model, {request}, options)[0];
   if (stream) return print("\n");
   for (const auto& result : results) {
-    const Json line{{"text", result.text},     {"tokens", result.tokens},     {"logprobs", result.logprobs},
-                    {"finish", result.finish}, {"seed", flags.sampling.seed}, {"compute", flags.common.compute}};
+    Json line{{"text", result.text},     {"tokens", result.tokens},     {"logprobs", result.logprobs},
+              {"finish", result.finish}, {"seed", flags.sampling.seed}, {"compute", flags.common.compute}};
+    for (const auto& [name, values] : result.notes) line["notes"][name] = values;  // NaN is written as null
     print((flags.common.json ? line.dump(-1, ' ', false, Json::error_handler_t::replace) : result.text) + "\n");
   }
 }

@@ -11,7 +11,7 @@ namespace {
 struct Flags {
   Common common;
   PromptFlags prompt;
-  std::string id, model, facts, texts, out;
+  std::string id, model, facts, texts, out, probes;
   std::vector<std::string> params;
   uint64_t seed = 0;
 };
@@ -34,6 +34,9 @@ void run(const Flags& flags) {
   input.texts = open_texts(*model, flags.texts);
   const auto result = entry.run(input, params);
   if (!flags.out.empty()) write_tensors({result.tensors.begin(), result.tensors.end()}, {}, flags.out);
+  if (!flags.probes.empty() && result.probes.empty())
+    fail_usage("inside", "{} fits no probes that could be saved; 'probe-map' does", flags.id);
+  if (!flags.probes.empty()) readout::save(result.probes, flags.probes);
   const Json whole{{"id", flags.id},
                    {"params", params},
                    {"seed", flags.seed},
@@ -53,6 +56,7 @@ void add(CLI::App& app) {
                  "running text to fit on (records with \"text\", or plain text); without it, the model's own world, "
                  "or texts about the facts");
   app.add_option("-o,--out", flags->out, "safetensors file for the analysis' tensors");
+  app.add_option("--save-probes", flags->probes, "safetensors file for the probes that the analysis fits");
   app.add_option("--seed", flags->seed, "of folds, bootstrap and worked examples")->capture_default_str();
   add_prompt_flags(app, flags->prompt);
   add_common(app, flags->common, "f32");

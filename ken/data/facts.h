@@ -92,6 +92,9 @@ FactSet read_facts(const fs::path& path);
 // (chosen by `seed`); at most `limit` cases. Empty when nothing can be swapped.
 std::vector<ContextCase> swap_contexts(const FactSet& set, uint64_t seed, size_t limit);
 
+// Every occurrence of `word` that is not inside a longer word becomes `by`.
+std::string replace_words(std::string_view text, std::string_view word, std::string_view by);
+
 // At most `limit` facts, drawn by `seed` and kept in order, with the cases and claims about them.
 FactSet draw_facts(FactSet set, size_t limit, uint64_t seed);
 

@@ -26,16 +26,6 @@ size_t find_word(std::string_view text, std::string_view word, size_t from) {
   return std::string_view::npos;
 }
 
-std::string replace_words(std::string_view text, std::string_view word, std::string_view by) {
-  std::string result;
-  size_t begin = 0;
-  for (size_t at = find_word(text, word, 0); at != std::string_view::npos; at = find_word(text, word, begin)) {
-    result.append(text.substr(begin, at - begin)).append(by);
-    begin = at + word.size();
-  }
-  return result.append(text.substr(begin));
-}
-
 // The accepted answer that stands in the statement, the best first; nullptr if none does.
 const std::string* stated_answer(const Fact& fact) {
   for (const auto& answer : fact.answers)
@@ -70,6 +60,16 @@ ContextCase swapped(const Fact& fact, const std::string& stated, const std::stri
 }
 
 }  // namespace
+
+std::string replace_words(std::string_view text, std::string_view word, std::string_view by) {
+  std::string result;
+  size_t begin = 0;
+  for (size_t at = find_word(text, word, 0); at != std::string_view::npos; at = find_word(text, word, begin)) {
+    result.append(text.substr(begin, at - begin)).append(by);
+    begin = at + word.size();
+  }
+  return result.append(text.substr(begin));
+}
 
 std::vector<ContextCase> swap_contexts(const FactSet& set, uint64_t seed, size_t limit) {
   std::map<std::string, std::vector<std::string>> pools;  // best answers by relation; facts without one share no type

@@ -23,6 +23,8 @@ struct Step {
   int64_t index = 0;          // tokens chosen so far
   const std::vector<int32_t>* chosen = nullptr;
   bool finish = false;  // set: the row ends before another token is chosen
+  // What Controls read of this step, by name; Generated keeps one number a token. Nothing goes by it.
+  std::map<std::string, double> notes = {};
 };
 
 class Control {

@@ -243,6 +243,7 @@ class Loop {
     Tensor logits;  // [vocab] f32, after the controls
     int32_t token = 0;
     Spread spread;
+    std::map<std::string, double> notes;   // of the controls
     bool finite = true, finished = false;  // finished: by a control
   };
 
@@ -253,7 +254,7 @@ class Loop {
       for (size_t t = 0; t < c.twins; ++t) step.twins.push_back(row.streams[c.first_twin + t].logits);
       step.logits = c.control->combine(step);
     }
-    return {.logits = step.logits.to(at::kFloat).contiguous(), .finished = step.finish};
+    return {.logits = step.logits.to(at::kFloat).contiguous(), .notes = std::move(step.notes), .finished = step.finish};
   }
 
   void draw(const Active& row, Choice& choice) const {
@@ -287,11 +288,21 @@ class Loop {
     row.result.logprobs.push_back(logit - choice.spread.max - choice.spread.log_sum);
     row.result.entropies.push_back(choice.spread.entropy);
     row.result.margins.push_back(choice.spread.margin);
+    note(row.result, choice.notes);
     const bool eos = model_.tokenizer && model_.tokenizer->eos && choice.token == *model_.tokenizer->eos;
     const bool end = std::find(request.ends.begin(), request.ends.end(), choice.token) != request.ends.end();
     if (eos || end) return finish(row, "stop");
     append(row, choice.token);
     if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
+  }
+
+  static void note(Generated& result, const std::map<std::string, double>& notes) {
+    const size_t tokens = result.logprobs.size();
+    for (const auto& [name, value] : notes) {
+      result.notes[name].resize(tokens - 1, NAN);
+      result.notes[name].push_back(value);
+    }
+    for (auto& [name, values] : result.notes) values.resize(tokens, NAN);
   }
 
   void append(Active& row, int32_t token) {

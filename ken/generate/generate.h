@@ -27,10 +27,11 @@ struct Generated {
   std::vector<double> logprobs;   // of each token, and of EOS last if it ended the text: nats, before temperature
   std::vector<double> entropies;  // of the distribution each was chosen from: nats
   std::vector<double> margins;    // probability of the likeliest minus the second
-  std::string text;               // decoded, cut at the stop text, outer blanks away
-  std::string finish;             // "stop" (an end token or stop text), "length", "control", "interrupted"
-  int64_t answer_tokens = 0;      // tokens that belong to `text`: before a stop text
-  double logprob() const;         // sum over the answer's tokens
+  std::map<std::string, std::vector<double>> notes;  // of Controls, one a token as `logprobs`; NaN: none at this token
+  std::string text;                                  // decoded, cut at the stop text, outer blanks away
+  std::string finish;         // "stop" (an end token or stop text), "length", "control", "interrupted"
+  int64_t answer_tokens = 0;  // tokens that belong to `text`: before a stop text
+  double logprob() const;     // sum over the answer's tokens
 };
 
 // Tokens whose keys and values outlive a call: a conversation reads what is new in it, not all of it each turn.

@@ -6,6 +6,7 @@
 #include "ken/data/prompts.h"
 #include "ken/data/texts.h"
 #include "ken/model/model.h"
+#include "ken/readout/probe.h"
 
 namespace ken::readout {
 
@@ -23,6 +24,7 @@ struct AnalysisInput {
 struct AnalysisResult {
   Json table;  // numbers as {value, n, ci, metric}
   std::map<std::string, at::Tensor> tensors;
+  std::vector<Probe> probes = {};  // fitted on all items: what `probe-stream` reads while a model answers
 };
 
 struct AnalysisEntry {

@@ -104,6 +104,51 @@ TEST_F(CollectTest, items_do_not_depend_on_their_batch_over_several_passes) {
   }
 }
 
+TEST_F(CollectTest, tokens_of_a_continuation_are_those_of_the_same_text) {
+  const std::string prompt = "the dog saw", whole = "the dog saw the cat run";
+  const auto ids = model::prompt_ids(*model, whole), begin = model::prompt_ids(*model, prompt);
+  Item split{prompt, {{"answer"}, {"first"}, {"last"}, {"beyond"}}};
+  split.continuation.assign(ids.begin() + long(begin.size()), ids.end());
+  split.places[1].index = 0;
+  split.places[2].index = int64_t(split.continuation.size()) - 1;
+  split.places[3].index = int64_t(split.continuation.size());
+  const States states = run({split});
+  const Tensor last = run({item(whole, "")}).values[0];  // [points, 1, d]
+  EXPECT_TRUE(at::allclose(states.values[0].select(1, 2), last.select(1, 0), 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(states.values[0].select(1, 0), run({item(prompt, "")}).values[0].select(1, 0), 1e-5, 1e-5));
+  EXPECT_EQ((nn::dense(model->embed) - states.values[0][0][1]).abs().sum(1).argmin().item<int64_t>(),
+            split.continuation[0]);
+  EXPECT_FALSE(states.found[0][3].item<bool>());
+}
+
+TEST_F(CollectTest, places_may_stand_at_the_first_token_of_words_and_some_tokens_away) {
+  const std::string prompt = "a dog saw the cat run";
+  const auto ids = model::prompt_ids(*model, prompt);
+  const auto at = [&](Place place) { return token_at({prompt, {place}}); };
+  EXPECT_EQ(at({.name = "w", .words = "saw the cat", .begin = true}), at({.name = "w", .words = "saw", .begin = true}));
+  EXPECT_EQ(at({.name = "w", .words = "saw", .offset = 1}), at({.name = "w", .words = "the"}));
+  EXPECT_EQ(at({.name = "w", .offset = -1}), ids[ids.size() - 2]);
+  EXPECT_FALSE(run({{prompt, {{.name = "w", .offset = 1}}}}).found.item<bool>());
+  EXPECT_FALSE(run({{prompt, {{.name = "w", .words = "dog", .offset = -9}}}}).found.item<bool>());
+}
+
+TEST_F(CollectTest, points_of_other_widths_are_collected_flat) {
+  const model::Config& config = model->config;
+  const std::string prompt = "the dog saw";
+  for (const auto& [point, width] : {std::pair("blocks.*.mlp.hook_post", config.d_ff),
+                                     std::pair("blocks.*.attn.hook_z", config.n_heads * config.d_head)}) {
+    const States states = collect(*model, {item(prompt, "")}, {point}, nn::Compute::f32);
+    ASSERT_EQ(states.values.sizes(), (at::IntArrayRef{1, config.n_layers, 1, width}));
+    model::ActivationCache cache;
+    const model::TapPlan plan(config, cache.taps({point}));
+    model::forward(*model, model::pack({{model::prompt_ids(*model, prompt)}}, config.vocab), {.taps = &plan});
+    const Tensor rows = cache.at(states.points[1]).flatten(1);
+    EXPECT_TRUE(states.values[0][1][0].equal(rows[-1])) << point;
+  }
+  EXPECT_THROW(collect(*model, {item(prompt, "")}, {"hook_embed", "blocks.0.mlp.hook_post"}, nn::Compute::f32),
+               UsageError);
+}
+
 TEST_F(CollectTest, bad_calls_are_named) {
   EXPECT_THROW(collect(*model, {item("a", "")}, {"blocks.*.hook_resid_pos"}, nn::Compute::f32), UsageError);
   EXPECT_THROW(collect(*model, {item("a", "")}, {"blocks.9.hook_resid_post"}, nn::Compute::f32), UsageError);

@@ -10,7 +10,7 @@
 #include "ken/evidence/labelled.h"
 #include "ken/readout/analysis.h"
 #include "ken/readout/collect.h"
-#include "ken/readout/probe.h"
+#include "ken/readout/judge.h"
 
 namespace ken::readout {
 namespace {
@@ -22,11 +22,6 @@ std::vector<T> pick(const std::vector<T>& all, const std::vector<size_t>& chosen
   std::vector<T> result;
   for (const size_t i : chosen) result.push_back(all[i]);
   return result;
-}
-
-std::vector<double> doubles(const Tensor& row) {
-  const Tensor values = row.to(at::kDouble).contiguous();
-  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
 
 // The probes of a set: problem = layer * places + place.
@@ -44,31 +39,13 @@ struct Map {
   }
   std::vector<double> scores(size_t problem) const { return doubles(fit.scores[int64_t(problem)]); }
 
-  // The AUROC of choosing the best of some probes, where each fold's choice is made on the other folds: the maximum of
-  // many noisy numbers is no estimate of the probe that it names.
+  // The AUROC of choosing the best of some probes, where each fold's choice is made on the other folds.
   stats::Number chosen_on_other_folds(const std::vector<size_t>& problems) const {
     std::vector<std::vector<double>> all;
     for (const size_t problem : problems) all.push_back(scores(problem));
-    std::vector<double> result(set.labels.size());
-    for (const int f : std::set<int>(fold.begin(), fold.end())) {
-      const std::vector<double>& best = all[best_without(all, f)];
-      for (size_t i = 0; i < fold.size(); ++i)
-        if (fold[i] == f) result[i] = best[i];
-    }
-    stats::Number number = auroc(result);
+    stats::Number number = auroc(readout::chosen_on_other_folds(all, set.labels, fold));
     number.metric = "auroc_chosen_on_other_folds";
     return number;
-  }
-
- private:
-  size_t best_without(const std::vector<std::vector<double>>& all, int left_out) const {
-    std::vector<size_t> others;
-    for (size_t i = 0; i < fold.size(); ++i)
-      if (fold[i] != left_out) others.push_back(i);
-    const std::vector<int> labels = pick(set.labels, others);
-    std::vector<double> areas;
-    for (const auto& scores : all) areas.push_back(stats::auroc(pick(scores, others), labels));
-    return size_t(std::max_element(areas.begin(), areas.end()) - areas.begin());
   }
 };
 
@@ -152,6 +129,20 @@ std::map<std::string, at::Tensor> tensors_of(const Map& map) {
           {"bias", floats(biases).view({layers, places})}};
 }
 
+// The probes with what each reads.
+std::vector<Probe> named_probes(const Map& map, const std::string& target) {
+  std::vector<Probe> probes = map.fit.probes;
+  for (size_t i = 0; i < probes.size(); ++i) {
+    Probe& probe = probes[i];
+    probe.point = map.points[i / map.places.size()];
+    probe.place = map.places[i % map.places.size()];
+    probe.target = target;
+    probe.name = fmt::format("{} at {}, {}", target, probe.place, probe.point);
+    probe.model_sha256 = map.input.model.sha256();
+  }
+  return probes;
+}
+
 AnalysisResult run(const AnalysisInput& input, const Json& params) {
   const std::string target = params.at("target");
   const size_t max_items = params.at("max_items").get<size_t>();
@@ -159,7 +150,7 @@ AnalysisResult run(const AnalysisInput& input, const Json& params) {
                                               : evidence::conflict_set(input, max_items, params.at("facts") == "known");
   evidence::check_classes(set, "probe-map", target);
   const Map map = make_map(input, set, params);
-  return {describe(map, target), tensors_of(map)};
+  return {describe(map, target), tensors_of(map), named_probes(map, target)};
 }
 
 const Register<AnalysisEntry> entry{
