@@ -40,6 +40,8 @@ std::vector<readout::CapturePrompt> prompts_from(const Flags& flags, const model
   if (!flags.prompts.empty()) {
     if (!flags.facts.empty() || flags.with_answer)
       fail_usage("cache", "--prompts are read as they are; leave --facts and --with-answer out");
+    if (!fs::exists(flags.prompts))
+      fail_usage("cache", "{} is no file; --prompts reads records with \"prompt\", or a prompt a line", flags.prompts);
     return readout::read_prompts(flags.prompts);
   }
   const auto facts = open_facts(model, flags.facts);

@@ -244,10 +244,15 @@ class Capturer {
   size_t first_ = 0;
 };
 
+std::string shard_name(size_t number) { return fmt::format("shard-{:05}.safetensors", number); }
+
 // Settings of a run that was begun here must be these; else its shards would be mixed with others.
 void begin_folder(const fs::path& folder, const Json& settings) {
   const fs::path index = folder / "index.json";
   if (!fs::exists(index)) {
+    if (fs::exists(folder / shard_name(0)))
+      fail_usage("cache", "{} holds shards without an index.json, so nobody knows of what; give another folder",
+                 folder.string());
     Json begun = settings;
     begun["complete"] = false;
     return write_text(index, begun.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -288,7 +293,7 @@ Json capture(const model::Model& model, const std::vector<CapturePrompt>& prompt
   begin_folder(folder, index);
   Json shards = Json::array();
   for (size_t first = 0; first < prompts.size();) {
-    const std::string name = fmt::format("shard-{:05}.safetensors", shards.size());
+    const std::string name = shard_name(shards.size());
     size_t after;
     if (fs::exists(folder / name)) {
       after = first + count_of(folder / name, first);

@@ -40,8 +40,8 @@ TEST(CliTest, help_everywhere_with_a_runnable_example) {
   expect(ken("--help"), 0, "Start with:");
   expect(ken(""), 0, "study");
   for (const char* command :
-       {"study", "compare", "eval", "ask", "generate", "train", "world", "reproduce", "logits", "tokenize", "template",
-        "inspect", "convert", "quantize", "bench", "methods", "version", "run"}) {
+       {"study", "compare", "eval", "ask", "generate", "train", "world", "reproduce", "logits", "cache", "tokenize",
+        "template", "inspect", "convert", "quantize", "bench", "methods", "version", "run"}) {
     expect(ken(std::string(command) + " --help"), 0, "Example:\n  ");
   }
 }
@@ -140,6 +140,24 @@ TEST(CliTest, eval_writes_results_and_names_what_is_wrong) {
   expect(ken("eval creak " + tiny_gguf() + " --file " + file + " -o " + out), 1, "choices.jsonl:1");
   write_text(folder() / "none.jsonl", "");
   expect(ken("eval jsonl " + tiny_gguf() + " --file " + (folder() / "none.jsonl").string()), 1, "holds no items");
+}
+
+TEST(CliTest, cache_writes_shards_and_names_what_is_wrong) {
+  const std::string file = (folder() / "prompts.jsonl").string(), out = (folder() / "states").string();
+  write_text(file, "{\"prompt\":\"where was Tata born\",\"name\":\"Tata\",\"id\":\"a\"}\n");
+  const std::string run = "cache -m " + tiny_gguf() + " --prompts " + file + " --threads 1 -o " + out;
+  expect(ken(run + " --tokens last,name --layers 1 --json"), 0, "\"points\":{\"blocks.1.hook_resid_post\":[32]}");
+  EXPECT_EQ(io::open_tensors(fs::path(out) / "shard-00000.safetensors")->at("blocks.1.hook_resid_post").shape,
+            (std::vector<int64_t>{1, 2, 32}));
+  expect(ken(run + " --tokens last,name --layers 0-1"), 2, "other settings: 'points'");
+  expect(ken(run + " --tokens nane"), 2, "did you mean name");
+  expect(ken(run + " --layers 1-0"), 2, "ends before it begins");
+  expect(ken(run + " --layers one"), 2, "--layers 0,4-7");
+  expect(ken(run + " --layers 2"), 2, "layers 0 to 1");
+  expect(ken(run + " --type q8_0"), 2, "f32 or bf16");
+  expect(ken(run + " --point blocks.0.hook_resid_pots"), 2, "did you mean");
+  expect(ken(run + " --facts x.jsonl"), 2, "leave --facts");
+  expect(ken("cache -m " + tiny_gguf() + " --prompts /nowhere -o " + out), 2, "/nowhere is no file");
 }
 
 TEST(CliTest, a_full_disk_ends_the_job_with_an_error) {

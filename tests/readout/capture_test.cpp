@@ -201,6 +201,8 @@ TEST_F(CaptureTest, what_cannot_be_is_refused) {
   options = good;
   write_text(folder / "out" / "shard-00001.safetensors", read_text(folder / "out" / "shard-00000.safetensors"));
   refused("delete it");
+  fs::remove(folder / "out" / "index.json");
+  refused("without an index.json");
 }
 
 }  // namespace
