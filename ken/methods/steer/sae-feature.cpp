@@ -79,7 +79,7 @@ const Register<ControlEntry> entry{
                           1e300,
                           {"all", "prompt", "last", "answer"}},
                          {"point", "", "another point than the dictionary's own"}},
-              .example = "ken ask --control sae-feature:feature=3,strength=4 \"where was Ada Lovelace born ?\"",
+              .example = "ken ask \"where was Ada Lovelace born ?\" --control sae-feature:feature=3,strength=4",
               .null_setting = {{"strength", 0.0}}},
      .make = [](const Json& p) -> std::unique_ptr<Control> { return std::make_unique<SaeFeature>(p); }}};
 
