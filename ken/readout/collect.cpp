@@ -61,8 +61,11 @@ Read read(const model::Model& model, const Item& item, size_t index) {
     fail("collect", "the prompt of item {} has {} tokens, but the model's context holds {}; shorten it", index, length,
          model.config.context);
   for (const Place& place : item.places) {
-    const int64_t piece = piece_of(pieces, item, place);
-    result.rows.push_back(place.words.empty() ? length - 1 : piece < 0 ? -1 : piece + int64_t(bos));
+    const int64_t piece = place.words.empty() ? int64_t(pieces.size()) - 1 : piece_of(pieces, item, place);
+    if (place.words.empty() && pieces.empty())
+      result.rows.push_back(length - 1);  // BOS alone
+    else
+      result.rows.push_back(piece < place.back ? -1 : piece - place.back + int64_t(bos));
   }
   return result;
 }

@@ -15,6 +15,7 @@ struct Place {
   std::string name;  // "subject", "value", "answer", ...
   std::string words;
   bool first = false;  // the first occurrence instead of the last
+  int64_t back = 0;    // so many tokens before that one; not found before the prompt's first own token
 };
 
 // One item: a prompt and its places; every item of a collection has the same place names in the same order.
