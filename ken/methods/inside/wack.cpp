@@ -81,9 +81,7 @@ Task make_task(const Data& data, const std::vector<Kind>& zero, Kind one, int si
 }
 
 using Scores = std::vector<std::vector<double>>;  // [points][cases of a task], held out
-
 Tensor index_of(const std::vector<int64_t>& rows) { return at::tensor(at::ArrayRef<int64_t>(rows), at::kLong); }
-
 std::vector<SvmFit> fit(const Data& data, const Task& task, size_t place) {
   return fit_svms(data.states[place].index_select(1, index_of(task.rows)), task.labels, task.groups,
                   {.strengths = {0.3, 3, 30}, .folds = data.params.at("folds"), .seed = data.input.seed});
@@ -161,12 +159,11 @@ Tensor gap(const Data& data, const Task& error) {
 // The layers whose attention output tells HK+ from correct cases of one half well.
 std::vector<Shift> fit_shifts(const Data& data, const Task& half) {
   std::vector<Shift> shifts;
-  const std::string where = data.params.at("shift");
-  const Tensor offset = data.params.at("alpha").get<double>() * gap(data, half);
+  const Tensor offset = gap(data, half);
   const std::vector<SvmFit> fits = fit(data, half, 0);
   const Scores scores = held_out(fits);
   for (size_t p = 0; p < data.points.size(); ++p)
-    if (data.points[p].ends_with(where) && balanced(scores[p], half.labels) >= useful)
+    if (data.points[p].ends_with("hook_attn_out") && balanced(scores[p], half.labels) >= useful)
       shifts.push_back({data.points[p], offset[int64_t(p)], fits[p].machine});
   return shifts;
 }
@@ -187,8 +184,16 @@ Json right(const Data& data, const std::vector<size_t>& cases, bool derailed, co
 }
 
 Json mitigation(const Data& data) {
-  const std::vector<Shift> shifts = fit_shifts(data, make_task(data, {Kind::none}, Kind::known, 0));
-  Json points = Json::array(), table = {{"points", points}};
+  const Task half = make_task(data, {Kind::none}, Kind::known, 0);
+  const std::vector<Shift> unit = fit_shifts(data, half);
+  double alpha = data.params.at("alpha"), most = -1;
+  for (const double tried : {0.5, 1.0, 2.0, 5.0}) {
+    if (data.params.at("alpha") > 0 || unit.empty()) break;
+    const Json share = right(data, {half.rows.begin(), half.rows.end()}, true, without_flags(scaled(unit, tried)));
+    if (share.at("value") > most) most = share.at("value"), alpha = tried;
+  }
+  const std::vector<Shift> shifts = scaled(unit, alpha);
+  Json table = {{"alpha", alpha}, {"points", Json::array()}};
   for (const Shift& shift : shifts) table["points"].push_back(shift.point);
   if (shifts.empty()) return table;
   const std::vector<Shift> always = without_flags(shifts), random = in_random_directions(always, data.input.seed);
@@ -197,7 +202,6 @@ Json mitigation(const Data& data) {
     std::vector<size_t> test;
     for (size_t i = 0; i < data.cases.size(); ++i)
       if (data.side[i] == 1 && data.cases[i].kind == kind) test.push_back(i);
-    if (test.empty()) continue;
     table[names[size_t(kind)]] = {{"static", right(data, test, true, always)},
                                   {"dynamic", right(data, test, true, shifts)},
                                   {"random", right(data, test, true, random)},
@@ -234,13 +238,8 @@ const Register<AnalysisEntry> entry{
                           {"bad-shots", "story", "passage"}},
                          {"samples", 5, "sampled closed-book answers beside the greedy one", 0, 100},
                          {"temperature", 0.5, "of the samples", 0.01, 10},
-                         {"alpha", 5.0, "strength of the shift", -100, 100},
-                         {"shift",
-                          "hook_attn_out",
-                          "where states are shifted: outputs of attention, of the MLPs, or the residual stream",
-                          -1e300,
-                          1e300,
-                          {"hook_attn_out", "hook_mlp_out", "hook_resid_post"}},
+                         {"alpha", 0.0, "strength of the shift; 0: the best of 0.5, 1, 2, 5 where it is fitted", 0,
+                          100},
                          {"folds", 5, "parts of the groups", 3, 20},
                          {"max_items", 900, "facts asked at most, drawn by the seed", 60, 100000}},
               .example = "ken inside wack derail=passage",

@@ -31,6 +31,7 @@ std::vector<Figure> mitigation(const Json& table, const std::string& under, bool
       {"ignorance repaired, " + under, "share", unknown, judged ? "<=" : "", judged ? 0.05 : 0.0},
       {"errors repaired where flagged, " + under, "share", rate(table, "HK+", "dynamic", 0)},
       {"errors repaired by random directions, " + under, "share", rate(table, "HK+", "random", 0)},
+      {"strength, " + under, "alpha", table.at("mitigation").at("alpha")},
       {"right answers kept, " + under, "share", rate(table, "correct", "static", 1), "", 0, true},
       {"known facts still right closed-book under the shift, " + under, "share",
        rate(table, "HK+", "closed_book_static", 1), "", 0, true}};

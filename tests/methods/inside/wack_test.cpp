@@ -15,8 +15,8 @@ namespace {
 
 const AnalysisEntry& wack() { return Registry<AnalysisEntry>::get().at("analysis", "wack"); }
 
-// What the model answers closed-book is right for girls before M and nothing is right for the others; passages make
-// some of its answers change.
+// What the model answers closed-book is right for girls before M and nothing is right for the others; passages change
+// its answers, and what it says beside every second one is right as well.
 class WackTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -60,10 +60,14 @@ class WackTest : public testing::Test {
       item.context = i % 2 ? "It was a sunny day." : fact.subject + " was very sad and cried.";
       item.context_answers = {"sad"};
       item.question = fact.question;
-      item.answers = fact.answers;
       item.group = fact.group;
       set.contexts.push_back(item);
     }
+    requests.clear();
+    for (const auto& item : set.contexts) requests.push_back(evidence::with_passage(item, style));
+    const auto derailed = evidence::greedy_answers(*model, requests, nn::Compute::f32);
+    for (size_t i = 0; i < set.facts.size(); i += 2)
+      if (set.facts[i].subject < "M") set.facts[i].answers.push_back(derailed[i].text);
   }
   AnalysisInput input() const { return {*model, set, style, 1}; }
   std::shared_ptr<model::Model> model;
