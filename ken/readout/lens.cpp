@@ -269,7 +269,8 @@ Basis causal_basis(const model::Model& model, const Lens& lens, int64_t layer, c
       g = g - leaf.detach() * g.dot(leaf.detach());
       // A step of a falling angle on the sphere towards the gradient.
       const double angle = 1.2 * std::pow(0.8, round);
-      v = leaf.detach() * std::cos(angle) + g / (g.norm() + 1e-12) * std::sin(angle);
+      // Freed again: where hardly any gradient is left, dividing by its norm brings rounding back from what was taken.
+      v = freed(leaf.detach() * std::cos(angle) + g / (g.norm() + 1e-12) * std::sin(angle));
       v = v / v.norm();
     }
     basis.influence.push_back(best);
