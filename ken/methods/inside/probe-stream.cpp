@@ -69,7 +69,7 @@ const Register<ControlEntry> entry{
                           "probes as `ken inside probe-map --save-probes` writes them; empty: a probe of 0"},
                          {"probe", "", "the name or point of one of its probes; empty: the only one"},
                          {"stop_below", no_threshold, "end the answer where the log-odds fall below this"}},
-              .example = "ken generate --json --control probe-stream \"Q: where was Ada Lovelace born ? A:\"",
+              .example = "ken generate --control probe-stream --json \"Q: where was Ada Lovelace born ? A:\"",
               .null_setting = {{"file", ""}}},
      .make = [](const Json& p) -> std::unique_ptr<Control> {
        return std::make_unique<ProbeStream>(probe_of(p["file"], p["probe"]), p["stop_below"].get<double>());
