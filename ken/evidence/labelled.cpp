@@ -171,6 +171,69 @@ LabelledSet conflict_set(const readout::AnalysisInput& input, size_t max_items, 
   return set;
 }
 
+namespace {
+
+// The contradicting passage with what it says put right.
+data::ContextCase put_right(data::ContextCase item) {
+  item.context = data::replace_words(item.context, item.context_answers.front(), item.answers.front());
+  item.context_answers = {item.answers.front()};
+  item.kind = "agree";
+  return item;
+}
+
+// Conflict passages of chosen facts, at most `count`, each followed by its agreeing one.
+std::vector<data::ContextCase> paired(const readout::AnalysisInput& input, const Passages& passages,
+                                      const std::set<std::string>& chosen, size_t count) {
+  std::vector<size_t> conflicts;
+  std::map<std::string, const data::ContextCase*> agreeing;
+  for (size_t i = 0; i < passages.cases.size(); ++i) {
+    const auto& item = passages.cases[i];
+    if (!chosen.count(item.fact) || item.answers.empty()) continue;
+    if (passages.labels[i] == 1) conflicts.push_back(i);
+    if (passages.labels[i] == 0) agreeing.emplace(item.fact, &item);
+  }
+  std::vector<data::ContextCase> result;
+  for (const size_t i : draw(std::move(conflicts), count, input.seed)) {
+    const auto& item = passages.cases[i];
+    const auto own = agreeing.find(item.fact);
+    result.push_back(item);
+    result.push_back(own == agreeing.end() ? put_right(item) : *own->second);
+  }
+  return result;
+}
+
+}  // namespace
+
+PassagePairs conflict_pairs(const readout::AnalysisInput& input, size_t max_items, bool known) {
+  std::map<std::string, const data::Fact*> facts;
+  for (const auto& fact : input.facts.facts) facts.emplace(fact.id, &fact);
+  const Passages passages = find_passages(input.facts, facts);
+  const auto cases = paired(input, passages, known_facts(input, passages, facts, known), max_items / 2);
+  if (cases.empty())
+    fail("passages", "the facts hold no passage that contradicts a fact that the model {}; add records with a context",
+         known ? "knows" : "does not know");
+  std::vector<generate::Request> requests;
+  for (const auto& item : cases) requests.push_back(with_passage(item, input.style));
+  const auto answers = greedy_answers(input.model, requests, input.compute);
+  PassagePairs pairs;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const auto& item = cases[i];
+    const data::Fact& fact = *facts.at(item.fact);
+    const std::string& prompt = requests[i].prompt.text;
+    const size_t passage = prompt.rfind(item.context);
+    pairs.set.add({prompt,
+                   {{"answer"}, {"value", item.context_answers.front(), true}},
+                   input.style.tokens(),
+                   passage == std::string::npos ? 0 : passage},
+                  int(item.kind == "conflict"), item.group.empty() ? fact.group : item.group,
+                  answers[i].entropies.empty() ? 0 : answers[i].entropies.front(), item.extra);
+    pairs.relations.push_back(fact.relation);
+    pairs.followed.push_back(followed(answers[i].text, item, fact.answers));
+    pairs.facts.push_back(fact.id);
+  }
+  return pairs;
+}
+
 void check_classes(const LabelledSet& set, const std::string& where, const std::string& target, size_t least) {
   const size_t ones = size_t(std::count(set.labels.begin(), set.labels.end(), 1)), zeros = set.labels.size() - ones;
   if (std::min(ones, zeros) < least) {

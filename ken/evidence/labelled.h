@@ -26,6 +26,17 @@ LabelledSet correctness_set(const readout::AnalysisInput& input, size_t max_item
 // entropy of the first answer token. An Error where the facts hold no such passages.
 LabelledSet conflict_set(const readout::AnalysisInput& input, size_t max_items, bool known);
 
+// Pairs of passages about facts that the model answers rightly (`known`) or wrongly closed-book: one that contradicts
+// the fact, and the facts' own passage that agrees with it, or else the same passage with what it says put right. At
+// most `max_items` of both kinds together. Places: answer, value (in the passage).
+struct PassagePairs {
+  LabelledSet set;                     // 1: contradicts, 0: agrees; baseline: entropy of the first answer token
+  std::vector<std::string> relations;  // of each item's fact
+  std::vector<std::string> followed;   // "context", "memory" or "neither": what the greedy answer went by
+  std::vector<std::string> facts;      // ids
+};
+PassagePairs conflict_pairs(const readout::AnalysisInput& input, size_t max_items, bool known);
+
 // An Error when a class has fewer than `least` items, naming both counts.
 void check_classes(const LabelledSet& set, const std::string& where, const std::string& target, size_t least = 20);
 

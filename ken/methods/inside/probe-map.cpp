@@ -137,7 +137,7 @@ std::vector<Probe> named_probes(const Map& map, const std::string& target) {
     probe.point = map.points[i / map.places.size()];
     probe.place = map.places[i % map.places.size()];
     probe.target = target;
-    probe.name = fmt::format("{} at {}, {}", target, probe.place, probe.point);
+    probe.name = fmt::format("{} at {} of {}", target, probe.place, probe.point);
     probe.model_sha256 = map.input.model.sha256();
   }
   return probes;

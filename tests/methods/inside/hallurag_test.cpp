@@ -1,0 +1,63 @@
+// HalluRAG on a small model: which sentences are grounded is planted in the words that they end with; both kinds of
+// prompt get their detectors; shuffled labels are read by none.
+#include "ken/base/error.h"
+#include "ken/generate/generate.h"
+#include "tests/methods/inside/story_facts.h"
+
+namespace ken {
+namespace {
+
+class HalluragTest : public test::StoryFacts {
+ protected:
+  // A passage says what the model answers beside it, if the question is about one of the first ten things; so does a
+  // fact. Passages differ by thing, so that they can be exchanged.
+  void plant() {
+    add_facts(20);
+    for (size_t i = 0; i < set.facts.size(); ++i) set.facts[i].answers = {"nothing of this kind"};
+    add_passages(true);
+    std::vector<generate::Request> requests;
+    for (const auto& item : set.contexts) requests.push_back(evidence::with_passage(item, style));
+    const auto answers = evidence::greedy_answers(*model, requests, nn::Compute::f32);
+    for (size_t i = 0; i < set.contexts.size(); ++i) {
+      auto& item = set.contexts[i];
+      item.context_subject.clear();
+      if (i % 20 < 10) item.context_answers = item.answers = {answers[i].text};
+    }
+  }
+  Json quick(const Json& more = Json::object()) {
+    Json params{{"runs", 1}, {"epochs", 30}, {"rate", 0.003}, {"features", "CEV50+IAV100"}, {"folds", 3}};
+    params.update(more);
+    return params;
+  }
+  static double accuracy(const Json& table, const char* detector) {
+    return table["detectors"][detector]["accuracy"]["value"];
+  }
+};
+
+TEST_F(HalluragTest, planted_sentences_are_flagged_and_shuffled_labels_are_not) {
+  plant();
+  const Json table = run("hallurag", quick()).table;
+  EXPECT_EQ(table["labels"]["answerable conflict"]["grounded"], 60);
+  EXPECT_EQ(table["labels"]["answerable conflict"]["hallucinated"], 60);
+  EXPECT_GT(accuracy(table, "answerable separate"), 0.75);
+  EXPECT_GT(accuracy(table, "answerable joint"), 0.7);
+  EXPECT_NEAR(accuracy(table, "answerable shuffled"), 0.5, 0.15);
+}
+
+TEST_F(HalluragTest, a_passage_without_an_answer_makes_every_statement_ungrounded_by_the_papers_rule) {
+  plant();
+  const Json lenient = run("hallurag", quick()).table["labels"],
+             strict = run("hallurag", quick({{"unanswerable", "ungrounded"}})).table["labels"];
+  EXPECT_GT(lenient["unanswerable exchanged"]["grounded"].get<int>(), 0);
+  EXPECT_EQ(strict["unanswerable exchanged"]["grounded"], 0);
+}
+
+TEST_F(HalluragTest, unknown_features_and_missing_passages_are_named) {
+  add_facts(2);
+  EXPECT_THROW(run("hallurag", quick()), Error);
+  plant();
+  EXPECT_THROW(run("hallurag", quick({{"features", "CEV50+IAV75"}})), UsageError);
+}
+
+}  // namespace
+}  // namespace ken
