@@ -37,21 +37,35 @@ size_t find_words(std::string_view text, const Place& place) {
   return alone != std::string_view::npos ? alone : any;
 }
 
-// The last token that overlaps the place's words, counted in the pieces (BOS is not among them).
-int64_t piece_of(const std::vector<text::Tokenizer::Piece>& pieces, const Item& item, const Place& place) {
+using Pieces = std::vector<text::Tokenizer::Piece>;
+
+Pieces pieces_of(const model::Model& model, const Item& item) {
+  return item.chat ? item.chat->pieces(item.prompt) : model.tokenizer->encode_with_offsets(item.prompt);
+}
+
+// The first and last token that overlap the place's words, counted in the pieces (BOS is not among them); -1: none.
+std::pair<int64_t, int64_t> pieces_at(const Pieces& pieces, const Item& item, const Place& place) {
   const size_t from = std::min(item.from, item.prompt.size());
   const size_t found = find_words(std::string_view(item.prompt).substr(from), place);
-  if (found == std::string_view::npos) return -1;
+  std::pair<int64_t, int64_t> result{-1, -1};
+  if (found == std::string_view::npos) return result;
   const size_t begin = from + found, end = begin + place.words.size();
-  for (size_t i = pieces.size(); i-- > 0;)
-    if (pieces[i].begin < end && pieces[i].end > begin && pieces[i].end > pieces[i].begin) return int64_t(i);
-  return -1;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (pieces[i].begin >= end || pieces[i].end <= begin || pieces[i].end == pieces[i].begin) continue;
+    if (result.first < 0) result.first = int64_t(i);
+    result.second = int64_t(i);
+  }
+  return result;
+}
+
+bool begins_with_bos(const model::Model& model, const Item& item) {
+  return !item.chat && model.tokenizer->add_bos && model.tokenizer->bos;
 }
 
 Read read(const model::Model& model, const Item& item, size_t index) {
   const text::Tokenizer& tokenizer = *model.tokenizer;
-  const auto pieces = item.chat ? item.chat->pieces(item.prompt) : tokenizer.encode_with_offsets(item.prompt);
-  const bool bos = !item.chat && tokenizer.add_bos && tokenizer.bos;
+  const Pieces pieces = pieces_of(model, item);
+  const bool bos = begins_with_bos(model, item);
   Read result;
   if (bos) result.tokens.push_back(*tokenizer.bos);
   for (const auto& piece : pieces) result.tokens.push_back(piece.id);
@@ -61,7 +75,7 @@ Read read(const model::Model& model, const Item& item, size_t index) {
     fail("collect", "the prompt of item {} has {} tokens, but the model's context holds {}; shorten it", index, length,
          model.config.context);
   for (const Place& place : item.places) {
-    const int64_t piece = piece_of(pieces, item, place);
+    const int64_t piece = pieces_at(pieces, item, place).second;
     result.rows.push_back(place.words.empty() ? length - 1 : piece < 0 ? -1 : piece + int64_t(bos));
   }
   return result;
@@ -157,6 +171,14 @@ void run_passes(const model::Model& model, const std::vector<Item>& items, nn::C
 
 }  // namespace
 
+std::optional<std::pair<int64_t, int64_t>> tokens_of(const model::Model& model, const Item& item, const Place& place) {
+  if (place.words.empty()) return {};
+  const auto [first, last] = pieces_at(pieces_of(model, item), item, place);
+  const int64_t bos = begins_with_bos(model, item);
+  if (first < 0) return {};
+  return std::pair{first + bos, last + bos};
+}
+
 States collect(const model::Model& model, const std::vector<Item>& items, const std::vector<std::string>& points,
                nn::Compute compute, const Progress& progress) {
   const at::NoGradGuard no_gradients;
@@ -171,6 +193,31 @@ States collect(const model::Model& model, const std::vector<Item>& items, const 
   states.found = at::zeros({n, places}, at::kBool);
   run_passes(model, items, compute, states, progress);
   return states;
+}
+
+std::vector<Tensor> answer_states(const model::Model& model, const std::vector<std::vector<int32_t>>& prompts,
+                                  const std::vector<std::vector<int32_t>>& answers, const std::string& point,
+                                  nn::Compute compute) {
+  const at::NoGradGuard no_gradients;
+  std::vector<Tensor> result(prompts.size());
+  for (size_t first = 0, last = 0; first < prompts.size(); first = last) {
+    std::vector<model::Row> rows;
+    for (int64_t tokens = 0; last < prompts.size() && tokens < max_pass_tokens; ++last) {
+      rows.push_back({prompts[last]});
+      for (size_t t = 0; t + 1 < answers[last].size(); ++t) rows.back().tokens.push_back(answers[last][t]);
+      tokens += int64_t(rows.back().tokens.size());
+    }
+    const auto keep = [&](const Tensor& x, const model::Site& site) {
+      const size_t i = first + size_t(site.sequence);
+      const int64_t n = std::max<int64_t>(1, int64_t(answers[i].size()));
+      result[i] = x.narrow(0, x.size(0) - n, n).to(at::kCPU, at::kFloat).clone();
+      return std::optional<Tensor>();
+    };
+    const model::TapPlan plan(model.config, {{point, keep}});
+    model::forward(model, model::pack(rows, model.config.vocab),
+                   {.compute = compute, .taps = &plan, .logits = model::ForwardOptions::Logits::none});
+  }
+  return result;
 }
 
 }  // namespace ken::readout

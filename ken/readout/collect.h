@@ -32,8 +32,18 @@ struct States {
   Tensor found;                     // [items, places] bool: false where the words do not occur (values are 0)
 };
 
+// The first and the last token that overlap a place's words, counted as the model reads the prompt (BOS included);
+// nothing where the words do not occur.
+std::optional<std::pair<int64_t, int64_t>> tokens_of(const model::Model& model, const Item& item, const Place& place);
+
 // `points` are tap names ("hook_embed", "blocks.*.hook_resid_post"), expanded to layers.
 States collect(const model::Model& model, const std::vector<Item>& items, const std::vector<std::string>& points,
                nn::Compute compute, const Progress& progress = {});
+
+// States of a point while answers are written: of item i [n, d_model], one row for each token of answers[i] (at least
+// one), the state that chooses it. One packed pass a block of items.
+std::vector<Tensor> answer_states(const model::Model& model, const std::vector<std::vector<int32_t>>& prompts,
+                                  const std::vector<std::vector<int32_t>>& answers, const std::string& point,
+                                  nn::Compute compute);
 
 }  // namespace ken::readout
