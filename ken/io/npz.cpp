@@ -323,7 +323,8 @@ void write_npz(const fs::path& path, const std::vector<TensorOut>& tensors) {
     if (size >= 0xffffffff || at + size >= 0xffffffff)
       fail("npz", "{} would pass 4 GiB; write safetensors instead", path.string());
     uLong crc = crc32(0, reinterpret_cast<const Bytef*>(head.data()), uInt(head.size()));
-    crc = crc32(crc, reinterpret_cast<const Bytef*>(tensor.bytes.data()), uInt(tensor.bytes.size()));
+    if (!tensor.bytes.empty())  // of a null pointer, zlib gives the checksum's beginning
+      crc = crc32(crc, reinterpret_cast<const Bytef*>(tensor.bytes.data()), uInt(tensor.bytes.size()));
     // version, flags, method, time and date (1980-01-01), checksum, sizes, lengths of the name and extra field
     Record shared;
     shared.add<uint16_t>(20).add<uint16_t>(0).add<uint16_t>(0).add<uint16_t>(0).add<uint16_t>(0x21).add(uint32_t(crc));
