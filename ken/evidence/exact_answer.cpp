@@ -68,8 +68,8 @@ LongAnswer read_answer(const text::Tokenizer& tokenizer, const generate::Generat
   const size_t begin = text.find_first_not_of(blanks);
   if (begin == std::string::npos) return result;
   size_t end = text.size();
-  for (const auto& stop : asked.ends) end = std::min(end, text.find(stop, begin));
-  result.exact = trimmed(text.substr(begin, end - begin));
+  for (const auto& stop : asked.ends) end = std::min(end, text.find(stop));  // from 0: a stop may begin with a blank
+  if (end > begin) result.exact = trimmed(text.substr(begin, end - begin));
   if (result.exact.empty()) return result;
   result.span = readout::token_span(tokenizer, answer.tokens, begin, begin + result.exact.size());
   result.right = data::contains_answer(result.exact, asked.fact->answers);

@@ -195,7 +195,7 @@ const Register<AnalysisEntry> entry{
                           "they carry, and whether another model of the same shape uses the same ones.",
               .params = {{"sentences", 3, "of a passage, each binding one value", 2, 20},
                          {"items", 200, "passages; half to find the circuit, half to judge it", 80, 10000},
-                         {"share", 0.1, "heads of each group, as a share of all", 0.001, 1},
+                         {"share", 0.15, "heads of each group, as a share of all", 0.001, 1},
                          {"penalty", 0.01, "DCM: for each head that is taken", 0, 10},
                          {"epochs", 4, "DCM: passes over the items", 1, 100},
                          {"other", "", "another model of the same shape: a file, or a shipped one's name"}},

@@ -125,10 +125,11 @@ Json figures(const Sentences& all, const Split& split, const std::vector<double>
   double of_label[2][2] = {};  // [label][flagged], each cell of mass 1
   for (size_t i = 0; i < some.size(); ++i) of_label[labels[i]][some[i] > 0] += 1 / size[cells[i]];
   const double tp = of_label[1][1], fn = of_label[1][0], fp = of_label[0][1], tn = of_label[0][0];
+  const double spread = std::sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn));  // 0: all get the same label
   return {{"n", of.size()},
           {"accuracy", balanced_accuracy(some, labels, cells)},
-          {"f1", 2 * tp / (2 * tp + fp + fn)},
-          {"mcc", (tp * tn - fp * fn) / std::sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))},
+          {"f1", 2 * tp / std::max(2 * tp + fp + fn, 1e-12)},
+          {"mcc", spread > 0 ? (tp * tn - fp * fn) / spread : 0.0},
           {"auroc", stats::auroc(some, labels)},
           {"auprc", auprc(some, labels)}};
 }

@@ -9,8 +9,7 @@ namespace {
 
 class HalluragTest : public test::StoryFacts {
  protected:
-  // A passage says what the model answers beside it, if the question is about one of the first ten things; so does a
-  // fact. Passages differ by thing, so that they can be exchanged.
+  // A passage says what the model answers beside it, if the answer's last letters are of one kind.
   void plant() {
     add_facts(20);
     for (size_t i = 0; i < set.facts.size(); ++i) set.facts[i].answers = {"nothing of this kind"};
@@ -18,14 +17,18 @@ class HalluragTest : public test::StoryFacts {
     std::vector<generate::Request> requests;
     for (const auto& item : set.contexts) requests.push_back(evidence::with_passage(item, style));
     const auto answers = evidence::greedy_answers(*model, requests, nn::Compute::f32);
+    std::vector<std::string> texts;
+    for (const auto& answer : answers) texts.push_back(answer.text);
+    const std::vector<int> grounded = labels_by_ending(texts);
     for (size_t i = 0; i < set.contexts.size(); ++i) {
       auto& item = set.contexts[i];
       item.context_subject.clear();
-      if (i % 20 < 10) item.context_answers = item.answers = {answers[i].text};
+      if (grounded[i]) item.context_answers = item.answers = {answers[i].text};
     }
   }
   Json quick(const Json& more = Json::object()) {
-    Json params{{"runs", 1}, {"epochs", 30}, {"rate", 0.003}, {"features", "CEV50+IAV100"}, {"folds", 3}};
+    Json params{{"runs", 1}, {"epochs", 200}, {"patience", 40}, {"rate", 0.003}, {"features", "CEV50+IAV100"},
+                {"folds", 3}};
     params.update(more);
     return params;
   }
@@ -37,8 +40,8 @@ class HalluragTest : public test::StoryFacts {
 TEST_F(HalluragTest, planted_sentences_are_flagged_and_shuffled_labels_are_not) {
   plant();
   const Json table = run("hallurag", quick()).table;
-  EXPECT_EQ(table["labels"]["answerable conflict"]["grounded"], 60);
-  EXPECT_EQ(table["labels"]["answerable conflict"]["hallucinated"], 60);
+  EXPECT_GT(table["labels"]["answerable conflict"]["grounded"].get<int>(), 30);
+  EXPECT_GT(table["labels"]["answerable conflict"]["hallucinated"].get<int>(), 30);
   EXPECT_GT(accuracy(table, "answerable separate"), 0.75);
   EXPECT_GT(accuracy(table, "answerable joint"), 0.7);
   EXPECT_NEAR(accuracy(table, "answerable shuffled"), 0.5, 0.15);

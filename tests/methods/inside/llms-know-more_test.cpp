@@ -9,14 +9,13 @@ namespace {
 class LlmsKnowMoreTest : public test::StoryFacts {
  protected:
   void plant() {
+    style.max_tokens = 24;  // as the analysis asks
     add_facts(20);
-    std::vector<char> last;
-    for (const auto& text : greedy) last.push_back(text.empty() ? ' ' : text.back());
-    std::vector<char> sorted = last;
-    std::sort(sorted.begin(), sorted.end());
+    const std::vector<int> right = labels_by_ending(greedy);
+    int of_label[2] = {};
     for (size_t i = 0; i < set.facts.size(); ++i) {
-      set.facts[i].answers = {last[i] < sorted[sorted.size() / 2] ? greedy[i] : "nothing of this kind"};
-      set.facts[i].relation = i % 2 ? "odd" : "even";
+      set.facts[i].answers = {right[i] ? greedy[i] : "nothing of this kind"};
+      set.facts[i].relation = of_label[right[i]]++ % 2 ? "odd" : "even";  // as many of each class in both
     }
   }
   Json quick() { return {{"samples", 6}, {"max_tokens", 24}, {"folds", 4}, {"point", "hook_resid_post"}}; }

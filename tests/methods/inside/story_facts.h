@@ -3,6 +3,8 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "ken/evidence/asking.h"
 #include "ken/readout/analysis.h"
 #include "tests/fixtures.h"
@@ -41,6 +43,25 @@ class StoryFacts : public testing::Test {
     for (const auto& fact : set.facts) requests.push_back(evidence::closed_book(fact, style));
     for (const auto& answer : evidence::greedy_answers(*model, requests, nn::Compute::f32))
       greedy.push_back(answer.text);
+  }
+  // Labels that the last letters of a text tell: endings are dealt out to 0 and 1 so that both are as frequent.
+  static std::vector<int> labels_by_ending(const std::vector<std::string>& texts) {
+    const auto ending = [](const std::string& text) {
+      return text.substr(text.size() - std::min<size_t>(2, text.size()));
+    };
+    std::map<std::string, int> count, label;
+    for (const auto& text : texts) ++count[ending(text)];
+    std::vector<std::pair<int, std::string>> order;
+    for (const auto& [name, n] : count) order.emplace_back(-n, name);
+    std::sort(order.begin(), order.end());
+    int ones = 0, zeros = 0;
+    for (const auto& [n, name] : order) {
+      label[name] = ones < zeros;
+      (ones < zeros ? ones : zeros) -= n;
+    }
+    std::vector<int> result;
+    for (const auto& text : texts) result.push_back(label[ending(text)]);
+    return result;
   }
   // A passage beside each fact; what it says, and whether it agrees, follows from `conflict`.
   void add_passages(bool conflict) {
