@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "ken/cli/bench_floors.h"
 #include "ken/readout/sae.h"
 
 namespace ken {
@@ -14,17 +15,6 @@ using at::Tensor;
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t batch = 2048, k = 32;
-
-double bf16_flops() {
-  const Tensor a = at::randn({2048, 1024}).to(at::kBFloat16), b = at::randn({1024, 1024}).to(at::kBFloat16);
-  double best = 1e9;
-  for (int i = 0; i < 6; ++i) {
-    const auto begin = Clock::now();
-    benchmark::DoNotOptimize(at::linear(a, b));
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-  return 2.0 * 2048 * 1024 * 1024 / best;
-}
 
 // What is written when no more than tensors and autograd are at hand.
 struct Eager {
@@ -95,7 +85,7 @@ void sae_step(benchmark::State& state, readout::SaeKind kind, nn::Compute comput
     ours.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     theirs.push_back(eager.step(x));
   }
-  const double floor = bf16_flops() / (2.0 * double(d) * double(features));
+  const double floor = cli::measured_peaks().flops / (2.0 * double(d) * double(features));
   state.counters["tokens_s"] = double(batch) / median(ours);
   state.counters["eager_tokens_s"] = double(batch) / median(theirs);
   state.counters["times_eager"] = median(theirs) / median(ours);

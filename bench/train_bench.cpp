@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "ken/cli/bench_floors.h"
 #include "ken/kernels/reference.h"
 #include "ken/train/organism.h"
 #include "ken/train/trainer.h"
@@ -29,17 +30,6 @@ struct Data {
     for (int i = 0; i < 8; ++i) batches.push_back(stream.next()->batch);
   }
 };
-
-double bf16_flops() {
-  const Tensor a = at::randn({2048, 1024}).to(at::kBFloat16), b = at::randn({1024, 1024}).to(at::kBFloat16);
-  double best = 1e9;
-  for (int i = 0; i < 6; ++i) {
-    const auto begin = Clock::now();
-    benchmark::DoNotOptimize(at::linear(a, b));
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-  return 2.0 * 2048 * 1024 * 1024 / best;
-}
 
 double ken_step(Data& data, const std::vector<train::Parameter>& parameters, train::Optimizer& optimizer, size_t i) {
   const auto objective = train::next_token();
@@ -142,7 +132,7 @@ void train_step(benchmark::State& state) {
     return x[x.size() / 2];
   };
   const double per_step = double(tokens) / double(ours.size());
-  const double floor = bf16_flops() / (6.0 * double(data.model->parameters()));
+  const double floor = cli::measured_peaks().flops / (6.0 * double(data.model->parameters()));
   state.counters["tokens_s"] = per_step / median(ours);
   state.counters["eager_tokens_s"] = per_step / median(theirs);
   state.counters["times_eager"] = median(theirs) / median(ours);

@@ -1,11 +1,10 @@
 #include "ken/evidence/addition.h"
 
 #include "ken/base/error.h"
+#include "ken/readout/collect.h"
 
 namespace ken::evidence {
 namespace {
-
-constexpr int64_t max_pass_tokens = 4096;
 
 struct Pass {
   std::vector<model::Row> rows;
@@ -51,7 +50,7 @@ std::vector<double> continuation_logprobs(const model::Model& model, const std::
     const OptionTokens cut = option_tokens(model, item, "addition");
     std::vector<int32_t> tokens = cut.prompt;
     tokens.insert(tokens.end(), cut.options.front().begin(), cut.options.front().end());
-    if (pass.tokens + int64_t(tokens.size()) > max_pass_tokens) flush();
+    if (pass.tokens + int64_t(tokens.size()) > readout::max_pass_tokens) flush();
     pass.tokens += int64_t(tokens.size());
     pass.last.push_back(int64_t(cut.prompt.size()) - 1);
     pass.rows.push_back({std::move(tokens)});

@@ -7,19 +7,10 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 
 namespace ken::evidence {
 namespace {
-
-// At most `count` of n indices, drawn by the seed, in ascending order.
-std::vector<size_t> draw(size_t n, size_t count, uint64_t seed) {
-  std::vector<size_t> all(n);
-  std::iota(all.begin(), all.end(), size_t{0});
-  Rng(seed).shuffle(all);
-  all.resize(std::min(n, count));
-  std::sort(all.begin(), all.end());
-  return all;
-}
 
 // An answer as it goes on where the prompt ends.
 std::string option(const generate::Prompt& prompt, const std::string& answer) {

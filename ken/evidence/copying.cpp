@@ -6,18 +6,12 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 #include "ken/readout/lens.h"
 #include "ken/stats/stats.h"
 
 namespace ken::evidence {
 namespace {
-
-template <typename T>
-std::vector<T> pick(const std::vector<T>& all, const std::vector<size_t>& chosen) {
-  std::vector<T> result;
-  for (const size_t i : chosen) result.push_back(all[i]);
-  return result;
-}
 
 generate::Request without_passage(const Contest& c) {
   generate::Request request = c.request;

@@ -6,6 +6,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 
 namespace ken::evidence {
 namespace {
@@ -29,10 +30,7 @@ std::vector<size_t> drawn(const data::FactSet& set, bool as_statement, size_t ma
   std::vector<size_t> chosen;
   for (size_t i = 0; i < set.facts.size(); ++i)
     if (!as_statement || !around_answer(set.facts[i]).first.empty()) chosen.push_back(i);
-  Rng(seed).shuffle(chosen);
-  chosen.resize(std::min(chosen.size(), max_items));
-  std::sort(chosen.begin(), chosen.end());
-  return chosen;
+  return draw(std::move(chosen), max_items, seed);
 }
 
 std::string lower(std::string text) {

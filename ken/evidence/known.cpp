@@ -6,15 +6,12 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 
 namespace ken::evidence {
 
 std::vector<KnownItem> known_items(const readout::AnalysisInput& input, size_t max_items) {
-  std::vector<size_t> order(input.facts.facts.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  Rng(input.seed).shuffle(order);
-  order.resize(std::min(order.size(), max_items));
-  std::sort(order.begin(), order.end());
+  const std::vector<size_t> order = draw(input.facts.facts.size(), max_items, input.seed);
   std::vector<generate::Request> requests;
   for (const size_t i : order) requests.push_back(closed_book(input.facts.facts[i], input.style));
   const auto answers = greedy_answers(input.model, requests, input.compute);

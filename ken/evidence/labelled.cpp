@@ -8,24 +8,10 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 
 namespace ken::evidence {
 namespace {
-
-template <typename T>
-std::vector<T> pick(const std::vector<T>& all, const std::vector<size_t>& chosen) {
-  std::vector<T> result;
-  for (const size_t i : chosen) result.push_back(all[i]);
-  return result;
-}
-
-// `count` of the given indices, drawn by the seed, in ascending order.
-std::vector<size_t> draw(std::vector<size_t> from, size_t count, uint64_t seed) {
-  Rng(seed).shuffle(from);
-  from.resize(std::min(from.size(), count));
-  std::sort(from.begin(), from.end());
-  return from;
-}
 
 bool occurs(const std::string& words, const std::string& text) {
   return !words.empty() && text.find(words) != std::string::npos;

@@ -1,13 +1,12 @@
 #include "ken/evidence/option_states.h"
 
 #include "ken/base/error.h"
+#include "ken/readout/collect.h"
 
 namespace ken::evidence {
 namespace {
 
 using at::Tensor;
-
-constexpr int64_t max_pass_tokens = 4096;
 
 class Reader {
  public:
@@ -38,7 +37,7 @@ class Reader {
     for (size_t i = 0; i < items.size(); ++i)
       for (size_t o = 0; o < items[i].options.size(); ++o) {
         const auto& option = items[i].options[o];
-        if (tokens + int64_t(option.size()) > max_pass_tokens) flush();
+        if (tokens + int64_t(option.size()) > readout::max_pass_tokens) flush();
         rows.push_back({option, cache.fork(prompts[i].cached), model::Phase::prefill});
         targets_.push_back(results[i][int64_t(o)]);
         tokens += int64_t(option.size());
@@ -83,7 +82,7 @@ std::vector<Tensor> option_states(const model::Model& model, const std::vector<O
   };
   for (size_t i = 0; i < items.size(); ++i) {
     OptionTokens next = option_tokens(model, items[i], fmt::format("item {}", i + 1));
-    if (!group.empty() && tokens + int64_t(next.prompt.size()) > max_pass_tokens) flush(i);
+    if (!group.empty() && tokens + int64_t(next.prompt.size()) > readout::max_pass_tokens) flush(i);
     tokens += int64_t(next.prompt.size());
     results.push_back(
         at::zeros({int64_t(next.options.size()), int64_t(points.size()), model.config.d_model}, at::kFloat));

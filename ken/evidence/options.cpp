@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
+#include "ken/readout/collect.h"
 
 namespace ken::evidence {
 namespace {
 
 using at::Tensor;
 
-constexpr int64_t max_pass_tokens = 4096;
 constexpr int64_t chunk_elements = 1 << 22;  // logits held at once: 16 MB in f32
 constexpr int64_t least_shared = nn::KvCache::block;
 constexpr const char* blanks = " \t\n\r\f\v";
@@ -48,7 +48,7 @@ class Group {
 
   // Whether `prompt` still fits; the first always does.
   bool fits(const std::vector<int32_t>& prompt) const {
-    return items_.empty() || tokens_ + int64_t(prompt.size()) <= max_pass_tokens;
+    return items_.empty() || tokens_ + int64_t(prompt.size()) <= readout::max_pass_tokens;
   }
   void add(OptionTokens item, std::vector<OptionScore>& scores) {
     tokens_ += int64_t(item.prompt.size());
@@ -112,7 +112,7 @@ class Group {
       for (size_t o = 0; o < items_[i].options.size(); ++o) {
         const auto& option = items_[i].options[o];
         if (option.size() < 2) continue;
-        if (!targets.empty() && int64_t(targets.size() + option.size()) > max_pass_tokens) pass(rows, targets);
+        if (!targets.empty() && int64_t(targets.size() + option.size()) > readout::max_pass_tokens) pass(rows, targets);
         rows.push_back({{option.begin(), option.end() - 1}, cache_->fork(prompts_[i]), model::Phase::prefill});
         for (size_t t = 1; t < option.size(); ++t) targets.push_back({&(*scores_[i])[o], option[t]});
       }

@@ -1,6 +1,6 @@
 #include "ken/evidence/repair.h"
 
-#include "ken/model/partial.h"
+#include "ken/readout/patching.h"
 
 namespace ken::evidence {
 namespace {
@@ -23,40 +23,28 @@ bool factual(const readout::AnalysisInput& input, const Contest& c, Contest& res
          result.tokens.back() == c.tokens.back();
 }
 
-// Logits of the last row of each factual run when its state at `layer` is the given one: [m, vocab].
-Tensor enter(const readout::AnalysisInput& input, nn::KvCache& cache, const std::vector<int>& ids,
-             const std::vector<Contest>& runs, int64_t layer, const Tensor& states) {
-  std::vector<model::Row> rows;
-  std::vector<int> forks;
-  for (size_t i = 0; i < runs.size(); ++i) {
-    forks.push_back(cache.fork(ids[i]));
-    rows.push_back({{runs[i].tokens.back()}, forks.back()});
-  }
-  const model::Start start{layer, states.contiguous()};
-  const auto out = model::forward(input.model, model::pack(rows, input.model.config.vocab, &cache),
-                                  {.compute = input.compute, .cache = &cache}, &start);
-  for (const int fork : forks) cache.close(fork);
-  return out.logits;
-}
-
 // The wrong runs' states in factual runs, some items at a time: [m, n_layers + 1] bool.
 Tensor restored_by(const readout::AnalysisInput& input, const std::vector<Contest>& runs, const Tensor& states) {
-  nn::KvCache cache = model::make_cache(input.model, input.compute);
-  std::vector<int> ids;
-  std::vector<model::Row> rows;
+  const int64_t layers = input.model.config.n_layers;
+  std::vector<std::vector<int32_t>> prompts;
   std::vector<int64_t> right;
-  for (const Contest& c : runs) {
-    ids.push_back(cache.open());
-    rows.push_back({{c.tokens.begin(), c.tokens.end() - 1}, ids.back()});
-    right.push_back(c.right);
-  }
-  model::forward(input.model, model::pack(rows, input.model.config.vocab, &cache),
-                 {.compute = input.compute, .cache = &cache, .logits = model::ForwardOptions::Logits::none});
+  for (const Contest& c : runs) prompts.push_back(c.tokens);
+  readout::SavedRun factual(input.model, std::move(prompts), {}, input.compute);
+  std::vector<readout::Patch> patches;
+  for (size_t i = 0; i < runs.size(); ++i)
+    for (int64_t l = 0; l <= layers; ++l) {
+      const int64_t last = factual.length(i) - 1;
+      const auto point = l < layers ? model::Point::resid_pre : model::Point::resid_post;
+      patches.push_back({i, last, {readout::put(point, std::min(l, layers - 1), last, states[int64_t(i)][l])}});
+      right.push_back(runs[i].right);
+    }
   const Tensor answer = at::tensor(at::ArrayRef<int64_t>(right));
-  std::vector<Tensor> layers;
-  for (int64_t l = 0; l <= input.model.config.n_layers; ++l)
-    layers.push_back(enter(input, cache, ids, runs, l, states.select(1, l)).argmax(-1) == answer);
-  return at::stack(layers, 1);
+  const auto is_right = [&](const Tensor& logits, const std::vector<int64_t>& numbers) {
+    const Tensor wanted = answer.index_select(0, at::tensor(at::ArrayRef<int64_t>(numbers)));
+    return (logits.argmax(-1) == wanted).to(at::kFloat).unsqueeze(1);
+  };
+  const Tensor restored = readout::Patcher(input.model, factual, input.compute).measure(patches, is_right);
+  return restored.view({int64_t(runs.size()), layers + 1}) > 0;
 }
 
 }  // namespace

@@ -21,15 +21,15 @@ Tensor last_logits(const model::Model& model, const std::vector<std::vector<int3
   return at::cat(result);
 }
 
-void add(Contrast& to, const Contrast& from, size_t i) {
+void add(Contrasts& to, const Contrasts& from, size_t i) {
   to.pairs.push_back(from.pairs[i]);
   to.clean.push_back(from.clean[i]), to.corrupt.push_back(from.corrupt[i]);
   to.right.push_back(from.right[i]), to.wrong.push_back(from.wrong[i]);
   to.first.push_back(from.first[i]), to.last.push_back(from.last[i]);
 }
 
-Contrast tokenised(const data::Encode& encode, std::vector<data::ContrastPair> pairs) {
-  Contrast result;
+Contrasts tokenised(const data::Encode& encode, std::vector<data::ContrastPair> pairs) {
+  Contrasts result;
   for (auto& pair : pairs) {
     auto clean = encode(pair.clean), corrupt = encode(pair.corrupt);
     const int32_t right = first_answer_token(encode, pair.clean, clean, pair.clean_answer),
@@ -55,18 +55,18 @@ int32_t first_answer_token(const data::Encode& encode, const std::string& prompt
   return apart ? whole[tokens.size()] : -1;
 }
 
-Contrast contrast(const AnalysisInput& input, const PairOptions& options) {
+Contrasts contrasts(const AnalysisInput& input, const PairOptions& options) {
   const auto chat = input.style.tokens();
   const data::Encode encode = [&](const std::string& text) {
     return generate::prompt_ids(input.model, text, chat.get());
   };
   const size_t tried = 4 * options.most;  // the model does not know all of them
-  const Contrast all = tokenised(
+  const Contrasts all = tokenised(
       encode, !options.file.empty() ? data::read_pairs(options.file, encode)
               : options.kind == "passage"
                   ? data::passage_pairs(input.facts, input.style, {"conflict", "reading"}, encode, input.seed, tried)
                   : data::subject_pairs(input.facts, input.style, encode, input.seed, tried));
-  Contrast result;
+  Contrasts result;
   if (!all.pairs.empty()) {
     std::vector<size_t> numbers(all.pairs.size());
     for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = i;
@@ -111,7 +111,7 @@ const std::vector<std::string>& place_names() {
   return names;
 }
 
-int place_of(const Contrast& contrast, size_t pair, int64_t position) {
+int place_of(const Contrasts& contrast, size_t pair, int64_t position) {
   const int64_t first = contrast.first[pair], last = contrast.last[pair],
                 end = int64_t(contrast.clean[pair].size()) - 1;
   if (position < first) return -1;
@@ -122,7 +122,7 @@ int place_of(const Contrast& contrast, size_t pair, int64_t position) {
   return position == last + 1 ? 3 : 4;
 }
 
-Tensor logit_difference(const Tensor& logits, const Contrast& contrast, const std::vector<size_t>& pairs) {
+Tensor logit_difference(const Tensor& logits, const Contrasts& contrast, const std::vector<size_t>& pairs) {
   std::vector<int64_t> right, wrong;
   for (const size_t pair : pairs) right.push_back(contrast.right[pair]), wrong.push_back(contrast.wrong[pair]);
   const auto of = [&](const std::vector<int64_t>& tokens) {

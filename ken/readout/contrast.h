@@ -6,7 +6,7 @@
 
 namespace ken::readout {
 
-struct Contrast {
+struct Contrasts {
   std::vector<data::ContrastPair> pairs;
   std::vector<std::vector<int32_t>> clean, corrupt;  // tokens, as many in both
   std::vector<int32_t> right, wrong;                 // the first tokens of the two answers; they differ
@@ -23,7 +23,7 @@ struct PairOptions {
 
 // Pairs whose clean prompt the model answers with `right` (greedily, by its first token). An Error where fewer than ten
 // remain.
-Contrast contrast(const AnalysisInput& input, const PairOptions& options);
+Contrasts contrasts(const AnalysisInput& input, const PairOptions& options);
 // The first token of an answer behind its prompt; -1 where the two are not tokenised apart.
 int32_t first_answer_token(const data::Encode& encode, const std::string& prompt, const std::vector<int32_t>& tokens,
                            const std::string& answer);
@@ -32,10 +32,10 @@ PairOptions pair_options(const Json& params);
 
 // Where a token stands: "first changed", "middle changed", "last changed", "next", "between", "last token"; "before"
 // the prompts differ, where no patch can change anything.
-const std::vector<std::string>& place_names();                          // without "before"
-int place_of(const Contrast& contrast, size_t pair, int64_t position);  // index in place_names(); -1: before
+const std::vector<std::string>& place_names();                           // without "before"
+int place_of(const Contrasts& contrast, size_t pair, int64_t position);  // index in place_names(); -1: before
 
 // logit(right) - logit(wrong) of rows of logits [n, vocab], for the pairs of these numbers: [n].
-Tensor logit_difference(const Tensor& logits, const Contrast& contrast, const std::vector<size_t>& pairs);
+Tensor logit_difference(const Tensor& logits, const Contrasts& contrast, const std::vector<size_t>& pairs);
 
 }  // namespace ken::readout

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "ken/base/error.h"
+#include "ken/readout/adam.h"
 
 namespace ken::readout {
 namespace {
@@ -221,22 +222,6 @@ struct MaskSearch {
   }
 };
 
-// Adam (Kingma and Ba, arXiv 1412.6980), then back into [0, 1].
-struct BoundedAdam {
-  double lr;
-  Tensor moment, square;
-  int64_t steps = 0;
-  Tensor step(const Tensor& w, const Tensor& gradient) {
-    const at::NoGradGuard no_gradients;
-    if (!moment.defined()) moment = at::zeros_like(w), square = at::zeros_like(w);
-    ++steps;
-    moment = 0.9 * moment + 0.1 * gradient;
-    square = 0.999 * square + 0.001 * gradient * gradient;
-    const Tensor scale = (square / (1 - std::pow(0.999, steps))).sqrt() + 1e-8;
-    return (w - lr * (moment / (1 - std::pow(0.9, steps))) / scale).clamp(0, 1);
-  }
-};
-
 }  // namespace
 
 std::vector<Head> carriers(const model::Model& model, const std::vector<std::vector<int32_t>>& prompts,
@@ -244,7 +229,7 @@ std::vector<Head> carriers(const model::Model& model, const std::vector<std::vec
                            const std::vector<int64_t>& positions, const std::vector<Head>& candidates,
                            const MaskOptions& options, nn::Compute compute) {
   const MaskSearch search{model, prompts, counterfactual, targets, positions, candidates, options.penalty, compute};
-  BoundedAdam adam{options.lr, {}, {}};
+  Adam adam;
   Tensor w = at::ones({int64_t(candidates.size())});
   std::vector<size_t> order(prompts.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -256,7 +241,7 @@ std::vector<Head> carriers(const model::Model& model, const std::vector<std::vec
       const at::AutoGradMode with_gradients(true);
       const Tensor leaf = w.detach().clone().requires_grad_(true);
       search.loss({order.begin() + long(begin), order.begin() + long(end)}, leaf).backward();
-      w = adam.step(w, leaf.grad());
+      w = (w + adam.step(leaf.grad(), options.lr)).clamp(0, 1);
     }
   }
   std::vector<Head> result;

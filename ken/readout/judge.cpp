@@ -5,23 +5,25 @@
 #include <numeric>
 #include <set>
 
+#include "ken/base/error.h"
+
 namespace ken::readout {
 namespace {
 
-// The probe with the largest AUROC on the items outside one fold.
+// The best probe on the items outside one fold.
 size_t best_without(const std::vector<std::vector<double>>& all, std::span<const int> labels, std::span<const int> fold,
-                    int left_out) {
+                    int left_out, const Criterion& criterion) {
   std::vector<int> others;
   for (size_t i = 0; i < fold.size(); ++i)
     if (fold[i] != left_out) others.push_back(labels[i]);
-  std::vector<double> areas, scores;
+  std::vector<double> values, scores;
   for (const auto& probe : all) {
     scores.clear();
     for (size_t i = 0; i < fold.size(); ++i)
       if (fold[i] != left_out) scores.push_back(probe[i]);
-    areas.push_back(stats::auroc(scores, others));
+    values.push_back(criterion(scores, others));
   }
-  return size_t(std::max_element(areas.begin(), areas.end()) - areas.begin());
+  return size_t(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
 double auroc_in(std::span<const double> scores, std::span<const int> labels, std::span<const int> set, int which) {
@@ -45,11 +47,13 @@ std::vector<double> doubles(const Tensor& row) {
 }
 
 std::vector<double> chosen_on_other_folds(const std::vector<std::vector<double>>& all, std::span<const int> labels,
-                                          std::span<const int> fold, std::vector<size_t>* chosen) {
+                                          std::span<const int> fold, const Criterion& criterion,
+                                          std::vector<size_t>* chosen) {
+  if (all.empty()) fail("judge", "there is no probe to choose; give one or more");
   std::vector<double> result(labels.size());
   if (chosen) chosen->assign(labels.size(), 0);
   for (const int f : std::set<int>(fold.begin(), fold.end())) {
-    const size_t best = best_without(all, labels, fold, f);
+    const size_t best = best_without(all, labels, fold, f, criterion);
     for (size_t i = 0; i < fold.size(); ++i) {
       if (fold[i] != f) continue;
       result[i] = all[best][i];

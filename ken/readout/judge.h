@@ -1,5 +1,6 @@
 // What held-out scores of several probes are worth, without choosing the best probe on the items that judge it.
 #pragma once
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,10 +15,15 @@ using at::Tensor;
 
 std::vector<double> doubles(const Tensor& row);  // [n] of any type
 
-// all[p] [n] = scores of probe p. Each item gets the score of the probe whose AUROC is best on the other folds: the
-// maximum of many noisy numbers is no estimate of the probe that it names. `chosen` receives the probe of each item.
+// What makes one probe better than another: larger is better.
+using Criterion = std::function<double(std::span<const double> scores, std::span<const int> labels)>;
+
+// all[p] [n] = scores of probe p. Each item gets the score of the probe that is best, by `criterion`, on the other
+// folds (the first of equals): the maximum of many noisy numbers is no estimate of the probe that it names. `chosen`
+// receives the probe of each item.
 std::vector<double> chosen_on_other_folds(const std::vector<std::vector<double>>& all, std::span<const int> labels,
-                                          std::span<const int> fold, std::vector<size_t>* chosen = nullptr);
+                                          std::span<const int> fold, const Criterion& criterion = stats::auroc,
+                                          std::vector<size_t>* chosen = nullptr);
 
 // AUROC with an interval over groups.
 stats::Number auroc_of(std::span<const double> scores, std::span<const int> labels, std::span<const std::string> groups,

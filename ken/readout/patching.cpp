@@ -10,7 +10,7 @@ namespace ken::readout {
 namespace {
 
 // The residual stream before a layer is offered at resid_pre, after the last one at resid_post.
-int64_t first_layer(const Patch& patch, int64_t layers) {
+int64_t firstlayer(const Patch& patch, int64_t layers) {
   int64_t first = layers;
   for (const Edit& edit : patch.edits) {
     const bool leaves = edit.point == Point::resid_post;  // a state after the block is one before the next
@@ -27,13 +27,14 @@ SavedRun::SavedRun(const model::Model& model, std::vector<std::vector<int32_t>> 
   const at::NoGradGuard no_gradients;
   const int64_t layers = model.config.n_layers;
   for (const auto& prompt : prompts_) offsets_.push_back(offsets_.back() + int64_t(prompt.size()));
-  const auto store = [this](Tensor& to, const Tensor& x, const model::Site& site) {
+  size_t first = 0;  // of the pass being made
+  const auto store = [&](Tensor& to, const Tensor& x, const model::Site& site) {
     if (!to.defined()) {
       auto shape = x.sizes().vec();
       shape[0] = offsets_.back();
       to = at::empty(shape, x.options());
     }
-    to.narrow(0, offsets_[first_ + size_t(site.sequence)], x.size(0)).copy_(x);
+    to.narrow(0, offsets_[first + size_t(site.sequence)], x.size(0)).copy_(x);
     return std::optional<Tensor>();
   };
   resid_.resize(size_t(layers) + 1);
@@ -49,9 +50,9 @@ SavedRun::SavedRun(const model::Model& model, std::vector<std::vector<int32_t>> 
                       }});
   const model::TapPlan plan(model.config, std::move(taps));
   std::vector<Tensor> logits;
-  for (size_t end; first_ < prompts_.size(); first_ = end) {
+  for (size_t end; first < prompts_.size(); first = end) {
     std::vector<model::Row> rows;
-    end = first_;
+    end = first;
     for (int64_t tokens = 0; end < prompts_.size() && (rows.empty() || tokens + length(end) <= max_pass_tokens);
          ++end) {
       tokens += length(end);
@@ -88,7 +89,7 @@ Tensor Patcher::measure(const std::vector<Patch>& patches, const Measure& measur
   const at::NoGradGuard no_gradients;
   std::vector<size_t> order(patches.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  const auto layer_of = [&](size_t i) { return first_layer(patches[i], model_.config.n_layers); };
+  const auto layer_of = [&](size_t i) { return firstlayer(patches[i], model_.config.n_layers); };
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return layer_of(a) < layer_of(b); });
   Tensor result;
   for (size_t begin = 0, end; begin < order.size(); begin = end) {

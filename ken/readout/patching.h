@@ -32,7 +32,6 @@ class SavedRun {
   friend class Patcher;
   std::vector<std::vector<int32_t>> prompts_;
   std::vector<int64_t> offsets_;
-  size_t first_ = 0;           // of the pass being made
   std::vector<Tensor> resid_;  // by layer, packed rows
   std::map<std::pair<Point, int64_t>, Tensor> kept_;
   Tensor logits_;

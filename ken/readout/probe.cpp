@@ -8,6 +8,7 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/readout/scaler.h"
 
 namespace ken::readout {
 namespace {
@@ -16,7 +17,6 @@ constexpr int most_iterations = 90, most_halvings = 30;
 constexpr int steps_a_factor = 3;                     // a factored Hessian costs as much as four steps
 constexpr double close_enough = 1e-9;                 // g . H^-1 g, relative to the loss
 constexpr int64_t chunk_elements = int64_t{1} << 18;  // of features solved together: 2 MiB, which stay in a cache
-constexpr double constant_feature = 1e-6;             // sd below this share of the magnitude is rounding
 
 const auto wide = at::TensorOptions().dtype(at::kDouble);
 
@@ -28,18 +28,6 @@ Tensor index_of(const Rows& rows) { return at::tensor(at::ArrayRef<int64_t>(rows
 struct Line {
   Tensor weight, bias;  // [P, d], [P]
 };
-struct Scaler {
-  Tensor mean, scale;  // [P, 1, d]
-  Tensor operator()(const Tensor& x) const { return (x - mean) * scale; }
-};
-
-Scaler fit_scaler(const Tensor& x) {
-  const Tensor mean = x.mean(at::IntArrayRef{1}, true);
-  const Tensor sd = (x - mean).square().mean(at::IntArrayRef{1}, true).sqrt();
-  const Tensor moves = sd > x.abs().amax(at::IntArrayRef{1}, true) * constant_feature;
-  return {mean, at::where(moves, sd.reciprocal(), at::zeros_like(sd))};
-}
-
 Tensor row_loss(const Tensor& margins, const Tensor& y) { return at::softplus(margins) - y * margins; }
 
 // The inverse Hessian as L-BFGS knows it (Nocedal 1980): a factored Hessian at the start, and the steps since with the

@@ -7,6 +7,7 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 #include "ken/readout/probe_kinds.h"
+#include "ken/readout/scaler.h"
 
 namespace ken::readout {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 using Rows = std::vector<int64_t>;
 
 constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-constexpr double constant_feature = 1e-6;
 constexpr int64_t judged_at_once = 1024;
 
 Tensor index_of(const Rows& rows) { return at::tensor(at::ArrayRef<int64_t>(rows), at::kLong); }
@@ -102,19 +102,6 @@ class Adam {
   double steps_ = 0;
 };
 
-struct Scaler {
-  Tensor mean, scale;  // [P, 1, d]
-  Tensor operator()(const Tensor& x) const { return (x - mean) * scale; }
-};
-
-Scaler fit_scaler(const Tensor& x, bool standardise) {
-  const Tensor mean = x.mean(at::IntArrayRef{1}, true);
-  if (!standardise) return {at::zeros_like(mean), at::ones_like(mean)};
-  const Tensor sd = (x - mean).square().mean(at::IntArrayRef{1}, true).sqrt();
-  const Tensor moves = sd > x.abs().amax(at::IntArrayRef{1}, true) * constant_feature;
-  return {mean, at::where(moves, sd.reciprocal(), at::zeros_like(sd))};
-}
-
 // `rows` with those of smaller cells repeated until each cell has as many as the largest.
 Rows oversampled(const Rows& rows, const std::vector<std::string>& cells) {
   if (cells.empty()) return rows;
@@ -126,6 +113,11 @@ Rows oversampled(const Rows& rows, const std::vector<std::string>& cells) {
   for (const auto& [cell, members] : of_cell)
     for (size_t i = 0; i < most; ++i) result.push_back(members[i % members.size()]);
   return result;
+}
+
+Scaler no_scaler(const Tensor& x) {
+  const Tensor mean = at::zeros({x.size(0), 1, x.size(2)}, x.options());
+  return {mean, at::ones_like(mean)};
 }
 
 class Trainer {
@@ -141,7 +133,7 @@ class Trainer {
   Trained train(const Rows& rows, uint64_t stream) const {
     const auto [learn, validate] = split(rows, stream);
     const Tensor raw = x_.index_select(1, index_of(learn));
-    Trained result{{}, fit_scaler(raw, options_.standardise)};
+    Trained result{{}, options_.standardise ? fit_scaler(raw) : no_scaler(raw)};
     Rng rng(options_.seed, stream);
     Net net = Net::start(x_.size(0), x_.size(2), options_.hidden, rng);
     Adam adam(net);

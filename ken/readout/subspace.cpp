@@ -6,11 +6,12 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 #include "ken/model/partial.h"
+#include "ken/readout/adam.h"
+#include "ken/readout/collect.h"
 
 namespace ken::readout {
 namespace {
 
-constexpr int64_t max_pass_tokens = 4096;
 constexpr size_t max_pass_rows = 128;  // of changed rows in one pass without gradients
 
 // The orthogonal factor of a [d, r] matrix with few columns, by Gram-Schmidt: differentiable, and the first column
@@ -70,23 +71,6 @@ void check_swaps(const std::vector<Swap>& swaps, size_t prompts, int64_t rank) {
       fail("subspace", "a swap names prompts {} and {} of {} and axis {} of {}", swap.base, swap.source, prompts,
            swap.axis, rank);
 }
-
-// Adam (Kingma and Ba, arXiv 1412.6980) on one tensor.
-class Adam {
- public:
-  explicit Adam(const Tensor& like) : mean_(at::zeros_like(like)), square_(at::zeros_like(like)) {}
-  Tensor step(const Tensor& gradient, double rate) {
-    ++steps_;
-    mean_ = mean_ * 0.9 + gradient * 0.1;
-    square_ = square_ * 0.999 + gradient.square() * 0.001;
-    const Tensor corrected = square_ / (1 - std::pow(0.999, steps_));
-    return mean_ / (1 - std::pow(0.9, steps_)) / (corrected.sqrt() + 1e-8) * -rate;
-  }
-
- private:
-  Tensor mean_, square_;
-  int steps_ = 0;
-};
 
 Tensor random_matrix(int64_t d, int64_t rank, uint64_t seed) {
   Rng rng(seed, 0x5ab5);
@@ -188,7 +172,7 @@ SubspaceFit fit_subspace(Interchanges& data, const std::vector<Swap>& swaps, con
   check_swaps(swaps, data.prompts(), options.rank);
   const at::AutoGradMode gradients(true);
   Tensor a = random_matrix(d, options.rank, options.seed);
-  Adam adam(a);
+  Adam adam;
   SubspaceFit fit;
   std::vector<size_t> order = in_order(swaps.size());
   const size_t batch = size_t(options.batch), steps = (order.size() + batch - 1) / batch * size_t(options.epochs);

@@ -7,25 +7,24 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
+#include "ken/readout/scaler.h"
 #include "ken/stats/classes.h"
 
 namespace ken::readout {
 namespace {
 
 constexpr int most_steps = 100, most_halvings = 40, most_products = 400;
-constexpr int64_t largest_factor = 1024;   // features up to which the Hessian is factored
-constexpr double close_enough = 1e-7;      // of the first gradient
-constexpr double constant_feature = 1e-6;  // sd below this share of the magnitude is rounding
-constexpr double free_ridge = 1e-6;        // of the bias, and of directions that no item bends
+constexpr int64_t largest_factor = 1024;  // features up to which the Hessian is factored
+constexpr double close_enough = 1e-7;     // of the first gradient
+constexpr double free_ridge = 1e-6;       // of the bias, and of directions that no item bends
 const auto wide = at::TensorOptions().dtype(at::kDouble);
 
-struct Scaler {
-  Tensor mean, scale;  // [d]; a constant feature has scale 0
-  explicit Scaler(const Tensor& x) : mean(x.mean(0)) {
-    const Tensor sd = (x - mean).square().mean(0).sqrt(), moves = sd > x.abs().amax(0) * constant_feature;
-    scale = at::where(moves, sd.reciprocal(), at::zeros_like(sd));
-  }
-};
+// [d] each, of x [n, d].
+Scaler scaler_of(const Tensor& x) {
+  const Scaler one = fit_scaler(x.unsqueeze(0));
+  return {one.mean.view(-1), one.scale.view(-1)};
+}
 
 // z [n, d + 1] with a last column of ones, y [n] in {-1, 1}, cost [n] = C s_i.
 struct SquaredHinge {
@@ -111,13 +110,6 @@ void check(const Tensor& x, const std::vector<int>& labels, int classes, const c
   if (!at::isfinite(x).all().item<bool>()) fail(where, "a feature is not finite; leave such items out");
 }
 
-template <typename T>
-std::vector<T> pick(const std::vector<T>& all, const std::vector<int64_t>& rows) {
-  std::vector<T> result;
-  for (const int64_t i : rows) result.push_back(all[size_t(i)]);
-  return result;
-}
-
 std::vector<int> signs(const Tensor& scores) {
   std::vector<int> result;
   for (int64_t i = 0; i < scores.size(0); ++i) result.push_back(scores.data_ptr<double>()[i] > 0);
@@ -135,7 +127,7 @@ std::vector<Svm> fit_svm(const Tensor& x, const std::vector<int>& labels, const 
   for (const double strength : strengths)
     if (!(strength > 0)) fail_usage("svm", "strength C is {}; give values above 0", strength);
   const Tensor features = x.to(at::kDouble);
-  const Scaler scaler(features);
+  const Scaler scaler = scaler_of(features);
   const int64_t n = x.size(0), d = x.size(1);
   const Tensor z = at::cat({(features - scaler.mean) * scaler.scale, at::ones({n, 1}, wide)}, 1),
                y = 2 * at::tensor(at::ArrayRef<int>(labels), at::kInt).to(at::kDouble) - 1,
@@ -229,7 +221,7 @@ Softmax fit_softmax(const Tensor& x, const std::vector<int>& labels, int classes
   check(x, labels, classes, "softmax");
   constexpr double ridge = 1e-6;
   const Tensor features = x.to(at::kDouble);
-  const Scaler scaler(features);
+  const Scaler scaler = scaler_of(features);
   const int64_t n = x.size(0), k = x.size(1), size = (k + 1) * classes;
   const Tensor z = at::cat({(features - scaler.mean) * scaler.scale, at::ones({n, 1}, wide)}, 1),
                s = share_of(labels, classes, balanced).unsqueeze(1),

@@ -1,5 +1,6 @@
 // Figures of held-out scores against values computed by hand.
 #include "ken/readout/judge.h"
+#include "ken/base/error.h"
 
 #include <gtest/gtest.h>
 
@@ -26,7 +27,7 @@ TEST(JudgeTest, a_good_probe_is_chosen_in_every_fold) {
   const std::vector<int> labels = {0, 1, 0, 1, 0, 1, 0, 1}, fold = {0, 0, 1, 1, 2, 2, 3, 3};
   const std::vector<std::vector<double>> all = {{1, 0, 1, 0, 1, 0, 1, 0}, {0, 1, 0, 1, 0, 1, 0, 1}};
   std::vector<size_t> chosen;
-  EXPECT_EQ(chosen_on_other_folds(all, labels, fold, &chosen), all[1]);
+  EXPECT_EQ(chosen_on_other_folds(all, labels, fold, stats::auroc, &chosen), all[1]);
   EXPECT_EQ(chosen, (std::vector<size_t>(8, 1)));
 }
 
@@ -41,6 +42,14 @@ TEST(JudgeTest, average_precision_and_balanced_accuracy_by_hand) {
   const std::vector<int> labels = {1, 1, 0, 0};
   const std::vector<std::string> cells = {"a 1", "a 1", "a 0", "b 0"};
   EXPECT_NEAR(balanced_accuracy(scores, labels, cells), (0.5 + 1 + 0) / 3, 1e-12);
+}
+
+TEST(JudgeTest, each_fold_is_answered_by_the_probe_that_is_best_elsewhere) {
+  // probe 0 is right on fold 0 alone, probe 1 on fold 1 alone: chosen on the other fold, both are wrong
+  const std::vector<int> labels = {0, 1, 0, 1}, fold = {0, 0, 1, 1};
+  const auto chosen = chosen_on_other_folds({{0, 1, 1, 0}, {1, 0, 0, 1}}, labels, fold);
+  EXPECT_EQ(chosen, (std::vector<double>{1, 0, 1, 0}));
+  EXPECT_THROW(chosen_on_other_folds({}, labels, fold), Error);
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ constexpr Kind kinds[] = {{"resid_post", Point::resid_post, false},
                           {"head", Point::z, true}};
 
 // What is read of the next-token logits: [n] logit(r) - logit(r'), or the probability of r.
-Tensor metric_of(const Tensor& logits, const Contrast& c, const std::vector<size_t>& pairs, const std::string& metric) {
+Tensor metric_of(const Tensor& logits, const Contrasts& c, const std::vector<size_t>& pairs,
+                 const std::string& metric) {
   if (metric == "logit_difference") return logit_difference(logits, c, pairs);
   std::vector<int64_t> right;
   for (const size_t pair : pairs) right.push_back(c.right[pair]);
@@ -40,7 +41,7 @@ Tensor metric_of(const Tensor& logits, const Contrast& c, const std::vector<size
 }
 
 // Noise on the embeddings of the tokens that differ: the corruption of Meng et al., for pairs that cannot be swapped.
-std::vector<model::Tap> noise_on(const Contrast& c, size_t begin, double sd, uint64_t key) {
+std::vector<model::Tap> noise_on(const Contrasts& c, size_t begin, double sd, uint64_t key) {
   return {{"hook_embed", [&c, begin, sd, key](const Tensor& x, const model::Site& site) -> std::optional<Tensor> {
              const size_t pair = begin + size_t(site.sequence);
              const Tensor result = x.clone();
@@ -69,8 +70,11 @@ struct Site {
 
 class Sweep {
  public:
-  Sweep(const AnalysisInput& input, const Contrast& contrast, const Settings& settings)
-      : input_(input), c_(contrast), s_(settings) {}
+  Sweep(const AnalysisInput& input, const Contrasts& contrast, const Settings& settings)
+      : input_(input), c_(contrast), s_(settings) {
+    if (s_.noise)
+      noise_sd_ = s_.noise_scale * nn::dense(input.model.embed).std().item<double>() * input.model.config.embed_scale;
+  }
 
   // Pairs begin .. end, with one draw of noise where noise is the corruption.
   void block(size_t begin, size_t end, int64_t draw, Effects& effects) const {
@@ -81,7 +85,7 @@ class Sweep {
     const uint64_t key = input_.seed * 1000 + uint64_t(draw);
     SavedRun clean(input_.model, slice(c_.clean), keep, input_.compute);
     SavedRun corrupt(input_.model, slice(s_.noise ? c_.clean : c_.corrupt), keep, input_.compute,
-                     s_.noise ? noise_on(c_, begin, s_.noise_scale * embedding_sd(), key) : std::vector<model::Tap>());
+                     s_.noise ? noise_on(c_, begin, noise_sd_, key) : std::vector<model::Tap>());
     SavedRun &base = s_.denoise ? corrupt : clean, &source = s_.denoise ? clean : corrupt;
     std::vector<size_t> numbers;
     for (size_t i = begin; i < end; ++i) numbers.push_back(i);
@@ -105,10 +109,6 @@ class Sweep {
   }
 
  private:
-  double embedding_sd() const {
-    return nn::dense(input_.model.embed).std().item<double>() * input_.model.config.embed_scale;
-  }
-
   // Every site of every pair; before the first token that differs both passes are the same.
   std::vector<Patch> patches_of(const SavedRun& source, size_t begin, std::vector<Site>& sites) const {
     std::vector<Patch> patches;
@@ -142,8 +142,9 @@ class Sweep {
   }
 
   const AnalysisInput& input_;
-  const Contrast& c_;
+  const Contrasts& c_;
   const Settings& s_;
+  double noise_sd_ = 0;
 };
 
 // The map of one kind: rows by layer, columns by place (or head), numbers over the pairs that have such a token.
@@ -165,7 +166,7 @@ Json map_of(const Effects& effects, size_t kind, int64_t layers, int64_t columns
 }
 
 AnalysisResult run(const AnalysisInput& input, const Json& params) {
-  const Contrast c = contrast(input, pair_options(params));
+  const Contrasts c = contrasts(input, pair_options(params));
   const Settings s{params.at("direction") == "denoising",
                    params.at("corruption") == "noise",
                    params.at("noise_scale"),

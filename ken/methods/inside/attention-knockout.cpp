@@ -15,7 +15,7 @@ constexpr size_t pairs_a_block = 64;
 const std::vector<std::string> set_names = {"fact tokens", "first token", "other tokens"};
 
 // The tokens of a prompt that belong to set `s`: [k] i64.
-Tensor tokens_of(const Contrast& c, size_t pair, size_t s) {
+Tensor tokens_of(const Contrasts& c, size_t pair, size_t s) {
   const int64_t last = int64_t(c.clean[pair].size()) - 1;
   std::vector<int64_t> result;
   for (int64_t t = 0; t < last; ++t) {
@@ -42,12 +42,12 @@ Edit look(int64_t layer, const Tensor& keys, Tensor mass) {
 
 struct Knockout {
   const AnalysisInput& input;
-  const Contrast& c;
+  const Contrasts& c;
   int64_t window;
   std::vector<std::vector<std::vector<double>>> change;  // [layer][set][pair]
   Tensor mass;                                           // [sets, layers, heads], sums over pairs
 
-  Knockout(const AnalysisInput& in, const Contrast& contrast, int64_t layers_blocked)
+  Knockout(const AnalysisInput& in, const Contrasts& contrast, int64_t layers_blocked)
       : input(in), c(contrast), window(layers_blocked) {
     const model::Config& config = in.model.config;
     change.assign(size_t(config.n_layers), std::vector<std::vector<double>>(set_names.size()));
@@ -98,7 +98,7 @@ struct Knockout {
 };
 
 AnalysisResult run(const AnalysisInput& input, const Json& params) {
-  const Contrast c = contrast(input, pair_options(params));
+  const Contrasts c = contrasts(input, pair_options(params));
   const model::Config& config = input.model.config;
   const auto window = std::max<int64_t>(1, std::lround(params.at("window").get<double>() * double(config.n_layers)));
   Knockout knockout(input, c, window);

@@ -11,6 +11,7 @@
 #include "ken/base/error.h"
 #include "ken/evidence/contest.h"
 #include "ken/nn/matrix.h"
+#include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
 namespace ken::readout {
@@ -140,11 +141,6 @@ Attribution attribute(const model::Model& model, const std::vector<Contest>& con
   if (bias.defined()) constant = constant + bias.index_select(0, r) - bias.index_select(0, s);
   if (constant.abs().max().item<double>() > 0) result.add("constant", constant);
   return result;
-}
-
-std::vector<double> doubles(const Tensor& x) {
-  const Tensor y = x.to(at::kDouble).contiguous();
-  return {y.data_ptr<double>(), y.data_ptr<double>() + y.numel()};
 }
 
 // Components by the size of their mean contribution.

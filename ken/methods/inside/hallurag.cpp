@@ -9,6 +9,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 #include "ken/evidence/grounding.h"
 #include "ken/readout/judge.h"
 #include "ken/readout/probe_kinds.h"
@@ -84,13 +85,6 @@ Split split_of(const Sentences& all, const std::vector<char>& strata) {
     split.cells.push_back(joined(i) + (all.labels[i] ? " 1" : " 0"));
   }
   return split;
-}
-
-template <typename T>
-std::vector<T> pick(const std::vector<T>& all, const std::vector<size_t>& chosen) {
-  std::vector<T> result;
-  for (const size_t i : chosen) result.push_back(all[i]);
-  return result;
 }
 
 // Held-out log-odds of the split's items by nets that were trained on these labels.

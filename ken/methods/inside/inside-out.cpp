@@ -13,6 +13,7 @@
 #include "ken/base/rng.h"
 #include "ken/evidence/candidates.h"
 #include "ken/evidence/option_states.h"
+#include "ken/readout/judge.h"
 #include "ken/readout/probe.h"
 #include "ken/stats/compare.h"
 
@@ -88,11 +89,6 @@ std::vector<Question> questions_of(const AnalysisInput& input, const std::vector
     if (evidence::two_classes(question.candidates)) questions.push_back(std::move(question));
   }
   return questions;
-}
-
-Scores doubles(const Tensor& x) {
-  const Tensor wide = x.to(at::kDouble).contiguous();
-  return {wide.data_ptr<double>(), wide.data_ptr<double>() + wide.numel()};
 }
 
 // Each candidate of each paraphrase is scored once by every scorer; P(True) does not see the question's form.

@@ -8,6 +8,7 @@
 #include "ken/base/rng.h"
 #include "ken/evidence/known.h"
 #include "ken/readout/collect.h"
+#include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
 namespace ken::readout {
@@ -152,11 +153,6 @@ void add_erasure(const std::vector<Erasure>& curves, Columns& columns) {
     columns[name + "_better_than_random"].push_back(sign * (own - random));
   };
   add("comprehensiveness", &Erasure::comprehensiveness, 1), add("sufficiency", &Erasure::sufficiency, -1);
-}
-
-std::vector<double> doubles(const Tensor& t) {
-  const Tensor values = t.to(at::kCPU, at::kDouble).contiguous();
-  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
 
 AnalysisResult of_tokens(const AnalysisInput& input, const std::vector<KnownItem>& items, const Json& params) {

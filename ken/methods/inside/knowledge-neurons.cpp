@@ -10,6 +10,7 @@
 #include "ken/model/partial.h"
 #include "ken/readout/analysis.h"
 #include "ken/readout/attribution.h"
+#include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
 namespace ken::readout {
@@ -97,11 +98,6 @@ Tensor LastNeurons::run(std::vector<model::Tap> taps, int64_t layer, int64_t n) 
                             .logits;
   for (const model::Row& row : rows) cache_.close(row.cached);
   return logits;
-}
-
-std::vector<double> doubles(const Tensor& t) {
-  const Tensor values = t.to(at::kCPU, at::kDouble).contiguous();
-  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
 
 // Masks [1 + random, layers, d_ff]: without the `count` neurons of largest score, and without others.

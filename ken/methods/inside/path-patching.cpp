@@ -14,7 +14,7 @@ namespace {
 Point input_point(const std::string& name) { return name == "q" ? Point::q : name == "k" ? Point::k : Point::v; }
 
 // The token of each pair that bears the place's name: of several the last. Pairs without one are left out.
-std::vector<int64_t> tokens_at(const Contrast& c, const std::string& place, std::vector<size_t>& pairs) {
+std::vector<int64_t> tokens_at(const Contrasts& c, const std::string& place, std::vector<size_t>& pairs) {
   std::vector<int64_t> result;
   for (size_t i = 0; i < c.pairs.size(); ++i)
     for (int64_t t = int64_t(c.clean[i].size()) - 1; t >= 0; --t) {
@@ -28,7 +28,7 @@ std::vector<int64_t> tokens_at(const Contrast& c, const std::string& place, std:
 }
 
 AnalysisResult run(const AnalysisInput& input, const Json& params) {
-  const Contrast c = contrast(input, pair_options(params));
+  const Contrasts c = contrasts(input, pair_options(params));
   const Receivers receivers{heads_from(params.at("receivers"), input.model.config), input_point(params.at("input"))};
   std::vector<size_t> pairs;
   const auto positions = tokens_at(c, params.at("place"), pairs);

@@ -9,7 +9,9 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 #include "ken/evidence/copying.h"
+#include "ken/readout/judge.h"
 #include "ken/readout/lens.h"
 #include "ken/stats/stats.h"
 #include "ken/train/low_rank.h"
@@ -22,18 +24,6 @@ using at::Tensor;
 using evidence::Contest;
 using evidence::Copying;
 using evidence::CopyJudge;
-
-std::vector<double> doubles(const Tensor& x) {
-  const Tensor y = x.to(at::kDouble).contiguous();
-  return {y.data_ptr<double>(), y.data_ptr<double>() + y.numel()};
-}
-
-template <typename T>
-std::vector<T> pick(const std::vector<T>& all, const std::vector<size_t>& chosen) {
-  std::vector<T> result;
-  for (const size_t i : chosen) result.push_back(all[i]);
-  return result;
-}
 
 // Spearman of a and b with c partialled out.
 double partial(const std::vector<double>& a, const std::vector<double>& b, const std::vector<double>& c) {

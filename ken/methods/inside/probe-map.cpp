@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 #include "ken/evidence/labelled.h"
 #include "ken/readout/analysis.h"
 #include "ken/readout/collect.h"
@@ -16,13 +17,6 @@ namespace ken::readout {
 namespace {
 
 using evidence::LabelledSet;
-
-template <typename T>
-std::vector<T> pick(const std::vector<T>& all, const std::vector<size_t>& chosen) {
-  std::vector<T> result;
-  for (const size_t i : chosen) result.push_back(all[i]);
-  return result;
-}
 
 // The probes of a set: problem = layer * places + place.
 struct Map {

@@ -7,6 +7,7 @@
 #include "ken/base/rng.h"
 #include "ken/model/partial.h"
 #include "ken/readout/analysis.h"
+#include "ken/readout/judge.h"
 #include "ken/readout/lens.h"
 #include "ken/stats/stats.h"
 
@@ -45,11 +46,6 @@ Tensor scores(const AnalysisInput& input, const Lens& lens, const Judged& judged
 struct Causal {
   double rank_correlation = NAN, influence = NAN, random = NAN;
 };
-
-std::vector<double> doubles(const Tensor& x) {
-  const Tensor y = x.to(at::kDouble).contiguous();
-  return {y.data_ptr<double>(), y.data_ptr<double>() + y.numel()};
-}
 
 // Mean KL between the model's distributions with and without one direction of state `layer`, at every token.
 double model_influence(const AnalysisInput& input, const model::Batch& batch, const Pass& pass, int64_t layer,

@@ -11,8 +11,8 @@
 #include <algorithm>
 
 #include "ken/evidence/known_errors.h"
-#include "ken/readout/choice.h"
 #include "ken/readout/collect.h"
+#include "ken/readout/judge.h"
 #include "ken/readout/shift.h"
 #include "ken/stats/classes.h"
 
@@ -109,7 +109,7 @@ Scores restricted(const Scores& scores, const Task& task) {
 
 // By the point that is best on other folds, and each point's AUROC.
 Json judge(const Data& data, const Task& task, const Scores& scores) {
-  const auto chosen = choose_on_other_folds(scores, task.labels, task.fold, stats::auroc);
+  const auto chosen = chosen_on_other_folds(scores, task.labels, task.fold);
   Json points = Json::object();
   for (size_t p = 0; p < scores.size(); ++p) points[data.points[p]] = stats::auroc(scores[p], task.labels);
   return {{"auroc",
@@ -132,7 +132,7 @@ double three_way(const Data& data, const std::array<Scores, 3>& of) {
   const auto accuracy = [](std::span<const double> predicted, std::span<const int> actual) {
     return stats::balanced_accuracy(std::vector<int>(predicted.begin(), predicted.end()), actual);
   };
-  return accuracy(choose_on_other_folds(decided, kinds, all.fold, accuracy), kinds);
+  return accuracy(chosen_on_other_folds(decided, kinds, all.fold, accuracy), kinds);
 }
 
 Json probes(const Data& data, size_t place) {

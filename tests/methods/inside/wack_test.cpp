@@ -5,7 +5,6 @@
 #include "ken/base/error.h"
 #include "ken/evidence/known_errors.h"
 #include "ken/readout/analysis.h"
-#include "ken/readout/choice.h"
 #include "ken/readout/shift.h"
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
@@ -146,15 +145,6 @@ TEST(ShiftTest, a_shift_moves_the_answer_where_its_flag_allows) {
   const auto random = in_random_directions({shift}, 1);
   EXPECT_NEAR(random[0].offset.norm().item<double>(), 1000, 0.1);
   EXPECT_LT((random[0].offset.dot(shift.offset) / 1e6).abs().item<double>(), 0.6);
-}
-
-TEST(ChoiceTest, each_fold_is_answered_by_the_reader_that_is_best_elsewhere) {
-  // reader 0 is right on fold 0 alone, reader 1 on fold 1 alone: chosen on the other fold, both are wrong
-  const std::vector<int> labels = {0, 1, 0, 1}, fold = {0, 0, 1, 1};
-  const auto area = [](std::span<const double> s, std::span<const int> l) { return stats::auroc(s, l); };
-  const auto chosen = choose_on_other_folds({{0, 1, 1, 0}, {1, 0, 0, 1}}, labels, fold, area);
-  EXPECT_EQ(chosen, (std::vector<double>{1, 0, 1, 0}));
-  EXPECT_THROW(choose_on_other_folds({}, labels, fold, area), Error);
 }
 
 }  // namespace
