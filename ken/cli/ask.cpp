@@ -1,7 +1,7 @@
 // ken ask: one question, with or without a passage; the answer with its probability and, beside a passage, its source.
 #include <iostream>
 
-#include "ken/cli/command.h"
+#include "ken/cli/abstain_flags.h"
 #include "ken/cli/prompt_flags.h"
 #include "ken/evidence/asking.h"
 #include "ken/evidence/source.h"
@@ -12,11 +12,12 @@ namespace {
 struct Flags {
   Common common;
   PromptFlags prompt;
+  AbstainFlags abstain;
   std::vector<std::string> words;  // [MODEL] QUESTION
   std::string model, facts, context_file, context_text, instruction;
   std::vector<std::string> controls, confidence;
   uint64_t seed = 0;
-  int64_t max_tokens = 32;
+  int64_t max_tokens = 32, alternatives = 0;
 };
 
 constexpr size_t longest_passage = size_t{1} << 24;  // bytes
@@ -70,6 +71,24 @@ void add_source(Json& result, const evidence::Source& source) {
        {{"with_context", number(source.memory_with)}, {"without", number(source.memory_without)}}}};
 }
 
+// What the answer could have begun with.
+Json alternatives(const model::Model& model, const std::vector<generate::Alternative>& tokens) {
+  Json result = Json::array();
+  for (const auto& one : tokens) {
+    const std::vector<int32_t> ids{one.token};
+    result.push_back({{"text", model.tokenizer->decode(ids)}, {"probability", std::exp(one.logprob)}});
+  }
+  return result;
+}
+
+void add_abstention(Json& result, const Abstention& abstention, const evidence::Evidence& evidence) {
+  const double confidence = abstention.calibration.confidence(evidence);
+  result["calibrated"] = {{"confidence", confidence},
+                          {"estimator", abstention.calibration.estimator.definition()},
+                          {"abstain_under", abstention.under}};
+  result["abstained"] = confidence < abstention.under;
+}
+
 Json answer(const Flags& flags) {
   const Question question = read_question(flags);
   const auto model = open_model(question.model);
@@ -84,16 +103,22 @@ Json answer(const Flags& flags) {
     requests[1].prompt.without_context.clear();
     requests[1].controls.clear();
   }
-  evidence::Needs needs{.greedy = true};
-  std::vector<evidence::EstimatorSpec> scores;
-  for (const auto& name : flags.confidence) {
-    scores.push_back(evidence::estimator_from(name));
-    needs = needs | scores.back().entry->needs(scores.back().params);
-  }
+  std::vector<evidence::EstimatorSpec> scores, wanted;
+  for (const auto& name : flags.confidence) scores.push_back(evidence::estimator_from(name));
+  const auto abstention = abstention_from(flags.abstain, *model);
+  wanted = scores;
+  if (abstention) wanted.push_back(abstention->calibration.estimator);
   const auto compute = nn::compute_from(flags.common.compute);
-  const auto found = evidence::gather(*model, requests, needs, {compute, flags.seed, 0});
+  data::Fact fact;
+  fact.question = question.text;
+  std::vector<evidence::Question> asked;
+  for (const auto& request : requests) asked.push_back({request, style, fact});
+  const auto found =
+      evidence::gather(*model, asked, wanted, {compute, flags.seed, 0, {.alternatives = flags.alternatives}});
   const generate::Generated& given = found[0].greedy;
   Json result{{"question", question.text}, {"answer", given.text}, {"probability", std::exp(given.logprob())}};
+  if (abstention) add_abstention(result, *abstention, found[0]);
+  if (!given.alternatives.empty()) result["alternatives"] = alternatives(*model, given.alternatives[0]);
   if (!question.passage.empty())
     add_source(result, evidence::trace(*model, requests[0], given, found[1].greedy, question.passage, compute));
   for (size_t i = 0; i < scores.size(); ++i)
@@ -110,8 +135,13 @@ void run(const Flags& flags) {
   apply(flags.common);
   const Json result = answer(flags);
   if (flags.common.json) return print(result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-  std::string text = fmt::format("{}\n  probability {:.2f}", result.at("answer").get<std::string>(),
-                                 result.at("probability").get<double>());
+  const bool abstained = result.value("abstained", false);
+  std::string text = abstained
+                         ? fmt::format("I don't know (it would have said: {})", result.at("answer").get<std::string>())
+                         : result.at("answer").get<std::string>();
+  text += fmt::format("\n  probability {:.2f}", result.at("probability").get<double>());
+  if (result.contains("calibrated"))
+    text += fmt::format(", chance of being right {:.2f}", result.at("calibrated").at("confidence").get<double>());
   if (result.contains("source"))
     text += fmt::format(", from {} (closed book: {})", result.at("source").get<std::string>(),
                         result.at("closed_book_answer").get<std::string>());
@@ -119,6 +149,11 @@ void run(const Flags& flags) {
   for (const auto& [name, score] : confidence.items())
     text += fmt::format("\n  {} {:.3f} ({})", name, score.at("score").get<double>(),
                         score.at("direction").get<std::string>());
+  if (result.contains("alternatives")) {
+    text += "\n  it could have begun:";
+    for (const Json& one : result.at("alternatives"))
+      text += fmt::format(" {} {:.2f}", one.at("text").get<std::string>(), one.at("probability").get<double>());
+  }
   print(text + "\n");
 }
 
@@ -138,6 +173,9 @@ void add(CLI::App& app) {
                  "NAME[:key=value,...], any number of times (ken methods --family steer)");
   app.add_option("--confidence", flags->confidence,
                  "NAME[:key=value,...], any number of times (ken methods --family confidence)");
+  add_abstain_flags(app, flags->abstain);
+  app.add_option("--alternatives", flags->alternatives, "show this many tokens that the answer could have begun with")
+      ->check(CLI::Range(0, 1000));
   app.add_option("--seed", flags->seed, "of sampled evidence and of the examples")->capture_default_str();
   app.add_option("--max-tokens", flags->max_tokens, "longest answer")
       ->capture_default_str()

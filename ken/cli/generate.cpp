@@ -1,6 +1,6 @@
 #include "ken/generate/generate.h"
 
-#include "ken/cli/command.h"
+#include "ken/cli/abstain_flags.h"
 #include "ken/cli/prompt_flags.h"
 
 namespace ken::cli {
@@ -8,23 +8,47 @@ namespace {
 
 struct Flags {
   Common common;
+  AbstainFlags abstain;
   std::string model, prompt, without, form = "plain", system;
   std::vector<std::string> controls, stop;
   generate::Sampling sampling;
   int64_t max_tokens = 64, samples = 1;
 };
 
+// The likeliest text with its chance of being right, or word that it is not sure enough.
+void run_calibrated(const Flags& flags, const model::Model& model, const generate::Request& request,
+                    const data::PromptStyle& style) {
+  if (flags.samples != 1 || flags.sampling.temperature > 0)
+    fail_usage("generate", "--calibration judges the likeliest text; leave out --samples and --temperature");
+  const auto abstention = abstention_from(flags.abstain, model);
+  data::Fact fact;
+  fact.question = flags.prompt;
+  const auto found = evidence::gather(model, std::vector<evidence::Question>{{request, style, fact}},
+                                      {abstention->calibration.estimator},
+                                      {nn::compute_from(flags.common.compute), flags.sampling.seed, 0})[0];
+  const double confidence = abstention->calibration.confidence(found);
+  const bool abstained = confidence < abstention->under;
+  if (!flags.common.json)
+    return print(abstained ? fmt::format("I don't know (chance of being right {:.2f})\n", confidence)
+                           : fmt::format("{}\n", found.greedy.text));
+  const Json line{{"text", found.greedy.text},         {"tokens", found.greedy.tokens},
+                  {"logprobs", found.greedy.logprobs}, {"finish", found.greedy.finish},
+                  {"confidence", confidence},          {"abstained", abstained},
+                  {"seed", flags.sampling.seed},       {"compute", flags.common.compute}};
+  print(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
 void run(const Flags& flags) {
   apply(flags.common);
   const auto model = open_model(flags.model);
+  data::PromptStyle style;
   generate::Request request{.prompt = {flags.prompt, flags.without},
                             .sampling = flags.sampling,
                             .max_tokens = flags.max_tokens,
                             .samples = flags.samples,
                             .stop = flags.stop};
   if (flags.form == "chat") {
-    const auto style =
-        data::chat_style(std::make_shared<const data::Chat>(model->metadata, model->tokenizer), flags.system);
+    style = data::chat_style(std::make_shared<const data::Chat>(model->metadata, model->tokenizer), flags.system);
     const auto stops = style.chat->stops();
     request.prompt = {data::ask(style, flags.prompt), flags.without.empty() ? "" : data::ask(style, flags.without),
                       style.tokens()};
@@ -34,6 +58,7 @@ void run(const Flags& flags) {
     fail_usage("generate", "a system message needs a chat; give --prompt chat");
   }
   for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
+  if (!flags.abstain.calibration.empty()) return run_calibrated(flags, *model, request, style);
   const bool stream = !flags.common.json && flags.samples == 1;
   if (stream) request.on_text = [](const std::string& piece) { print(piece); };
   generate::GenerateOptions options;
@@ -73,6 +98,7 @@ void add(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::IsMember({"plain", "chat"}));
   app.add_option("--system", flags->system, "the system message of a chat");
+  add_abstain_flags(app, flags->abstain);
   add_common(app, flags->common, "fast");
   app.callback([flags] { run(*flags); });
 }

@@ -1,6 +1,6 @@
 #include "ken/study/study.h"
 
-#include "ken/cli/command.h"
+#include "ken/cli/abstain_flags.h"
 #include "ken/cli/prompt_flags.h"
 
 namespace ken::cli {
@@ -9,6 +9,7 @@ namespace {
 struct Flags {
   Common common;
   PromptFlags prompt;
+  AbstainFlags abstain;
   std::string model, facts, out = "study";
   uint64_t seed = 0;
   int64_t samples = 10;
@@ -32,6 +33,10 @@ void run(const Flags& flags) {
                               .compute = nn::compute_from(flags.common.compute),
                               .samples = flags.samples,
                               .progress = printer()};
+  if (const auto abstention = abstention_from(flags.abstain, *model)) {
+    options.calibration = std::make_shared<const evidence::Calibration>(abstention->calibration);
+    options.abstain_under = abstention->under;
+  }
   say(fmt::format("studying {}: {} facts, {} passages, {}; seed {}, compute {}, {} threads\n", model->config.name,
                   facts.facts.size(), facts.contexts.size(), style.label(), flags.seed, flags.common.compute,
                   at::get_num_threads()));
@@ -64,6 +69,7 @@ void add(CLI::App& app) {
   app.add_option("--samples", flags->samples, "answers sampled a question, for semantic entropy")
       ->capture_default_str()
       ->check(CLI::Range(2, 100));
+  add_abstain_flags(app, flags->abstain);
   add_prompt_flags(app, flags->prompt);
   add_common(app, flags->common, "fast");
   app.footer(known_shapes() + "\n" + app.get_footer());

@@ -139,6 +139,8 @@ std::string judge(const PromptStyle& style, std::string_view statement) {
   return write_prompt(style, fill(style.claim, {{"{statement}", statement}}), {});
 }
 
+std::string pose(const PromptStyle& style, std::string_view text) { return write_prompt(style, std::string(text), {}); }
+
 std::string ask(const PromptStyle& style, const Asked& asked) {
   return write_prompt(style, without_context(style, asked.question, asked.beginning), examples_for(style, asked));
 }

@@ -58,6 +58,7 @@ inline constexpr const char* short_answer =
 
 // Prompts. In a chat they are guarded texts, which style.tokens() encodes.
 std::string judge(const PromptStyle& style, std::string_view statement);
+std::string pose(const PromptStyle& style, std::string_view text);  // the text as it is, or as a chat's user message
 std::string ask(const PromptStyle& style, const Asked& asked);
 std::string ask(const PromptStyle& style, std::string_view question);
 std::string ask_with_context(const PromptStyle& style, std::string_view context, std::string_view instruction,

@@ -41,6 +41,13 @@ OptionItem verdicts(const data::Claim& claim, const data::PromptStyle& style) {
   return {data::judge(style, claim.statement), {style.yes, style.no}, style.tokens()};
 }
 
+std::string statement_with(const data::Fact& fact, const std::string& answer) {
+  const std::string gold = fact.answers.empty() ? "" : fact.answers.front();
+  const size_t at = gold.empty() ? std::string::npos : fact.statement.rfind(gold);
+  if (at == std::string::npos) return (fact.question.empty() ? fact.beginning : fact.question) + " " + answer;
+  return std::string(fact.statement).replace(at, gold.size(), answer);
+}
+
 std::string followed(const std::string& answer, const data::ContextCase& item, const std::vector<std::string>& memory) {
   if (data::same_answer(answer, item.context_answers)) return "context";
   return data::same_answer(answer, memory) ? "memory" : "neither";

@@ -18,6 +18,10 @@ generate::Request with_passage(const data::ContextCase& item, const data::Prompt
 // The log-likelihood question of a claim: its two verdicts after the prompt.
 OptionItem verdicts(const data::Claim& claim, const data::PromptStyle& style);
 
+// What a claim about an answer says: the fact's statement with this answer in place of its own, or, where no statement
+// holds it, question and answer.
+std::string statement_with(const data::Fact& fact, const std::string& answer);
+
 // "context": the answer is what the passage says; "memory": it is one of `memory`; else "neither".
 std::string followed(const std::string& answer, const data::ContextCase& item, const std::vector<std::string>& memory);
 

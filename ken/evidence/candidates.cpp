@@ -33,13 +33,6 @@ class Distinct {
   std::vector<std::string> normal_;
 };
 
-std::string statement_with(const data::Fact& fact, const std::string& answer) {
-  const std::string& gold = fact.answers.front();
-  const size_t at = gold.empty() ? std::string::npos : fact.statement.rfind(gold);
-  if (at == std::string::npos) return (fact.question.empty() ? fact.beginning : fact.question) + " " + answer;
-  return std::string(fact.statement).replace(at, gold.size(), answer);
-}
-
 }  // namespace
 
 FactSplit split_facts(const readout::AnalysisInput& input, const std::string& judge) {

@@ -82,8 +82,8 @@ std::string same_meaning(const std::string& a, const std::string& b) {
   return !nested && token_f1(wx, wy) >= 0.7 ? "overlap" : "";
 }
 
-std::vector<int> cluster_answers(const std::vector<std::string>& answers) {
-  const size_t n = answers.size();
+std::vector<int> cluster_answers(const std::vector<std::vector<double>>& similarity, double least) {
+  const size_t n = similarity.size();
   std::vector<size_t> root(n);
   std::iota(root.begin(), root.end(), size_t{0});
   const auto find = [&](size_t i) {
@@ -92,12 +92,59 @@ std::vector<int> cluster_answers(const std::vector<std::string>& answers) {
   };
   for (size_t i = 0; i < n; ++i)
     for (size_t j = 0; j < i; ++j)
-      if (find(i) != find(j) && !same_meaning(answers[i], answers[j]).empty())
+      if (find(i) != find(j) && similarity[i][j] >= least)
         root[std::max(find(i), find(j))] = std::min(find(i), find(j));
   std::vector<int> cluster(n);
   std::map<size_t, int> number;
   for (size_t i = 0; i < n; ++i) cluster[i] = number.emplace(find(i), int(number.size())).first->second;
   return cluster;
+}
+
+std::vector<int> cluster_answers(const std::vector<std::string>& answers) {
+  return cluster_answers(text_similarity(answers, "rules", {}), 0.5);
+}
+
+std::vector<std::vector<double>> text_similarity(const std::vector<std::string>& texts, const std::string& judge,
+                                                 const std::vector<std::string>& aliases) {
+  const size_t n = texts.size();
+  std::vector<bool> accepted(n);
+  std::vector<std::set<std::string>> words(n);
+  for (size_t i = 0; i < n; ++i) {
+    accepted[i] = judge == "aliases" && data::same_answer(texts[i], aliases);
+    const auto all = words_of(data::normalize_answer(texts[i]));
+    words[i] = {all.begin(), all.end()};
+  }
+  const auto jaccard = [&](size_t i, size_t j) {
+    size_t shared = 0;
+    for (const auto& word : words[i]) shared += words[j].count(word);
+    const size_t all = words[i].size() + words[j].size() - shared;
+    return all == 0 ? 1.0 : double(shared) / double(all);
+  };
+  std::map<std::pair<std::string, std::string>, double> known;  // samples repeat each other
+  std::vector<std::vector<double>> result(n, std::vector<double>(n, 1));
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < i; ++j) {
+      const auto [place, is_new] = known.emplace(std::minmax(texts[i], texts[j]), 0);
+      if (is_new)
+        place->second = judge == "jaccard"           ? jaccard(i, j)
+                        : accepted[i] && accepted[j] ? 1.0
+                                                     : double(!same_meaning(texts[i], texts[j]).empty());
+      result[i][j] = result[j][i] = place->second;
+    }
+  return result;
+}
+
+double rouge_l(const std::string& a, const std::string& b) {
+  const auto x = words_of(data::normalize_answer(a)), y = words_of(data::normalize_answer(b));
+  if (x.empty() && y.empty()) return 1;
+  std::vector<size_t> row(y.size() + 1, 0);  // longest common subsequence of a prefix of x and each prefix of y
+  for (const auto& word : x)
+    for (size_t j = 1, corner = 0; j <= y.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = word == y[j - 1] ? corner + 1 : std::max(above, row[j - 1]);
+      corner = above;
+    }
+  return 2.0 * double(row[y.size()]) / double(x.size() + y.size());
 }
 
 }  // namespace ken::evidence

@@ -16,5 +16,14 @@ std::string same_meaning(const std::string& a, const std::string& b);
 
 // Cluster number of each answer, numbered in order of first appearance.
 std::vector<int> cluster_answers(const std::vector<std::string>& answers);
+// The same from a similarity [n][n]: answers are joined where it is at least `least`.
+std::vector<int> cluster_answers(const std::vector<std::vector<double>>& similarity, double least);
+
+// [n][n] of texts, by "rules" (1 where same_meaning joins them), "aliases" (the same; answers that are both among
+// `aliases` mean the same too) or "jaccard" (shared words over all words, after normalisation; two empty ones are 1).
+std::vector<std::vector<double>> text_similarity(const std::vector<std::string>& texts, const std::string& judge,
+                                                 const std::vector<std::string>& aliases);
+// ROUGE-L F1 of words after normalisation; two empty texts are 1.
+double rouge_l(const std::string& a, const std::string& b);
 
 }  // namespace ken::evidence

@@ -1,55 +1,24 @@
 #include "ken/evidence/evidence.h"
 
+#include "ken/evidence/equivalence.h"
+
 namespace ken::evidence {
-namespace {
-
-Json to_json(const generate::Generated& g) {
-  return {{"text", g.text},           {"tokens", g.tokens},   {"logprobs", g.logprobs},
-          {"entropies", g.entropies}, {"margins", g.margins}, {"answer_tokens", g.answer_tokens},
-          {"finish", g.finish}};
-}
-
-generate::Generated generated_from(const Json& j) {
-  generate::Generated g;
-  g.text = j.at("text").get<std::string>();
-  g.tokens = j.at("tokens").get<std::vector<int32_t>>();
-  g.logprobs = j.at("logprobs").get<std::vector<double>>();
-  g.entropies = j.at("entropies").get<std::vector<double>>();
-  g.margins = j.at("margins").get<std::vector<double>>();
-  g.answer_tokens = j.at("answer_tokens").get<int64_t>();
-  g.finish = j.at("finish").get<std::string>();
-  if (g.answer_tokens < 0 || size_t(g.answer_tokens) > g.logprobs.size())
-    fail("evidence", "answer_tokens is {} for {} logprobs", g.answer_tokens, g.logprobs.size());
-  return g;
-}
-
-}  // namespace
 
 Needs operator|(const Needs& a, const Needs& b) {
   if (a.samples && b.samples && a.temperature != b.temperature) {
     fail_usage("evidence", "samples at temperature {} and at {} cannot be shared; ask for them in two runs",
                a.temperature, b.temperature);
   }
-  return {a.greedy || b.greedy, std::max(a.samples, b.samples), a.samples ? a.temperature : b.temperature};
-}
-
-Json to_json(const Evidence& e) {
-  Json samples = Json::array();
-  for (const auto& sample : e.samples) samples.push_back(to_json(sample));
-  return {{"prompt", e.prompt}, {"question", e.question}, {"greedy", to_json(e.greedy)}, {"samples", samples}};
-}
-
-Evidence evidence_from_json(const Json& json) {
-  try {
-    Evidence e{json.at("prompt").get<std::string>(),
-               json.at("question").get<std::string>(),
-               generated_from(json.at("greedy")),
-               {}};
-    for (const auto& sample : json.at("samples")) e.samples.push_back(generated_from(sample));
-    return e;
-  } catch (const Json::exception& error) {
-    fail("evidence", "this is no saved evidence: {}", error.what());
-  }
+  Needs all = a;
+  all.greedy |= b.greedy;
+  all.samples = std::max(a.samples, b.samples);
+  all.temperature = a.samples ? a.temperature : b.temperature;
+  all.alternatives = std::max(a.alternatives, b.alternatives);
+  all.readings.insert(b.readings.begin(), b.readings.end());
+  all.similarity.insert(b.similarity.begin(), b.similarity.end());
+  all.relevance |= b.relevance;
+  all.states.insert(b.states.begin(), b.states.end());
+  return all;
 }
 
 const generate::Generated& View::greedy() const {
@@ -65,8 +34,71 @@ std::span<const generate::Generated> View::samples() const {
   return {evidence_.samples.data(), size_t(needs_.samples)};
 }
 
+const Reading& View::reading(const std::string& name) const {
+  if (!needs_.readings.count(name)) fail("evidence", "the estimator reads '{}', which it did not declare", name);
+  const auto found = evidence_.readings.find(name);
+  if (found == evidence_.readings.end())
+    fail("evidence", "this answer was not read {}; {}", name,
+         name == without_context ? "ask beside a passage" : "gather the evidence with this estimator");
+  return found->second;
+}
+
+std::vector<std::vector<double>> View::similarity(const std::string& judge) const {
+  std::vector<std::string> texts;
+  if (needs_.greedy) texts.push_back(evidence_.greedy.text);
+  for (const auto& sample : samples()) texts.push_back(sample.text);
+  if (judge != "embedding" && judge != "entailment") return text_similarity(texts, judge, evidence_.aliases);
+  if (!needs_.similarity.count(judge))
+    fail("evidence", "the estimator reads the similarity '{}', which it did not declare", judge);
+  const auto found = evidence_.similarity.find(judge);
+  if (found == evidence_.similarity.end())
+    fail("evidence", "these answers were not compared by {}; gather the evidence with this estimator", judge);
+  const std::vector<double>& all = found->second;
+  const size_t taken = evidence_.samples.size();
+  const size_t n = all.size() == taken * taken ? taken : taken + 1;  // with the greedy answer in front, or without
+  if (needs_.greedy && n == taken) fail("evidence", "the saved similarities leave the greedy answer out");
+  const size_t first = needs_.greedy ? 0 : n - taken;
+  std::vector<std::vector<double>> result;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto row = all.begin() + long((first + i) * n + first);
+    result.emplace_back(row, row + long(texts.size()));
+  }
+  return result;
+}
+
+const std::vector<double>& View::relevance(size_t sample) const {
+  if (!needs_.relevance) fail("evidence", "the estimator reads token relevances, which it did not declare");
+  if (sample >= evidence_.relevance.size())
+    fail("evidence", "sample {} has no token relevances; gather the evidence with this estimator", sample);
+  return evidence_.relevance[sample];
+}
+
+const std::vector<float>& View::states(const std::string& point) const {
+  if (!needs_.states.count(point)) fail("evidence", "the estimator reads {}, which it did not declare", point);
+  const auto found = evidence_.states.find(point);
+  if (found == evidence_.states.end())
+    fail("evidence", "{} was not read; gather the evidence with this estimator", point);
+  return found->second;
+}
+
+const Reply& View::reply(const std::string& id) const {
+  const auto found = evidence_.replies.find(id);
+  if (found == evidence_.replies.end())
+    fail("evidence", "the question '{}' was not asked; gather the evidence with this estimator", id);
+  return found->second;
+}
+
+std::string EstimatorSpec::definition() const {
+  std::string text = entry->card.id;
+  for (const auto& [name, value] : params.items()) {
+    text += (text.size() == entry->card.id.size() ? ":" : ",") + name + "=";
+    text += value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return text;
+}
+
 double EstimatorSpec::score(const Evidence& evidence) const {
-  const Needs needs = entry->needs(params);
+  const Needs needs = this->needs();
   return entry->score(View(evidence, needs), params);
 }
 
@@ -78,40 +110,7 @@ double EstimatorSpec::surer(const Evidence& evidence) const {
 EstimatorSpec estimator_from(const std::string& text) {
   const NamedParams named = parse_named_params(text);
   const EstimatorEntry& entry = Registry<EstimatorEntry>::get().at("estimator", named.name);
-  return {&entry, resolve_params(entry.card, named.params)};
-}
-
-std::vector<Evidence> gather(const model::Model& model, const std::vector<generate::Request>& requests,
-                             const Needs& needs, const GatherOptions& options) {
-  std::vector<generate::Request> all;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    generate::Request request = requests[i];
-    request.key = options.first_key + i;
-    if (needs.greedy) {
-      request.sampling = {};
-      request.samples = 1;
-      all.push_back(request);
-    }
-    if (needs.samples > 0) {
-      request.sampling = {.temperature = needs.temperature, .seed = options.seed};
-      request.samples = needs.samples;
-      request.on_text = nullptr;
-      all.push_back(request);
-    }
-  }
-  generate::GenerateOptions generation;
-  generation.compute = options.compute;
-  auto results = generate::generate(model, all, generation);
-  std::vector<Evidence> evidence;
-  size_t next = 0;
-  for (const auto& request : requests) {
-    const std::string asked = request.prompt.chat ? text::ChatTokens::shown(request.prompt.text) : request.prompt.text;
-    Evidence e{asked, asked, {}, {}};
-    if (needs.greedy) e.greedy = std::move(results[next++][0]);
-    if (needs.samples > 0) e.samples = std::move(results[next++]);
-    evidence.push_back(std::move(e));
-  }
-  return evidence;
+  return {&entry, resolve_params(entry.card, named.params), text};
 }
 
 }  // namespace ken::evidence

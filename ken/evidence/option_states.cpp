@@ -10,8 +10,8 @@ using at::Tensor;
 
 class Reader {
  public:
-  Reader(const model::Model& model, const std::vector<std::string>& points, nn::Compute compute)
-      : model_(model), points_(points), compute_(compute) {
+  Reader(const model::Model& model, const std::vector<std::string>& points, Pool pool, nn::Compute compute)
+      : model_(model), points_(points), pool_(pool), compute_(compute) {
     std::vector<model::Tap> taps;
     for (size_t p = 0; p < points.size(); ++p)
       taps.push_back({points[p], [this, p](const Tensor& x, const model::Site& site) -> std::optional<Tensor> {
@@ -55,11 +55,12 @@ class Reader {
       fail_usage("states",
                  "{} does not hold one row of d_model = {} a token; read the residual stream or a module's output",
                  points_[point], model_.config.d_model);
-    targets_[sequence][int64_t(point)].copy_(x[x.size(0) - 1]);
+    targets_[sequence][int64_t(point)].copy_(pool_ == Pool::last ? x[x.size(0) - 1] : x.mean(0));
   }
 
   const model::Model& model_;
   const std::vector<std::string>& points_;
+  Pool pool_;
   nn::Compute compute_;
   model::TapPlan plan_;
   std::vector<Tensor> targets_;  // of the rows of the pass: [points, d_model]
@@ -67,30 +68,34 @@ class Reader {
 
 }  // namespace
 
+std::vector<Tensor> option_states(const model::Model& model, const std::vector<OptionTokens>& items,
+                                  const std::vector<std::string>& points, Pool pool, nn::Compute compute,
+                                  const Progress& progress) {
+  const at::NoGradGuard no_gradients;
+  Reader reader(model, points, pool, compute);
+  std::vector<Tensor> results;
+  for (size_t first = 0, end; first < items.size(); first = end) {
+    int64_t tokens = 0;
+    for (end = first; end < items.size(); ++end) {
+      tokens += int64_t(items[end].prompt.size());
+      if (end > first && tokens > readout::max_pass_tokens) break;
+      results.push_back(
+          at::zeros({int64_t(items[end].options.size()), int64_t(points.size()), model.config.d_model}, at::kFloat));
+    }
+    reader.read({items.begin() + long(first), items.begin() + long(end)},
+                {results.begin() + long(first), results.begin() + long(end)});
+    if (progress) progress("answers", end, items.size(), "");
+  }
+  return results;
+}
+
 std::vector<Tensor> option_states(const model::Model& model, const std::vector<OptionItem>& items,
                                   const std::vector<std::string>& points, nn::Compute compute,
                                   const Progress& progress) {
-  const at::NoGradGuard no_gradients;
-  Reader reader(model, points, compute);
-  std::vector<Tensor> results, group_results;
-  std::vector<OptionTokens> group;
-  int64_t tokens = 0;
-  const auto flush = [&](size_t done) {
-    if (!group.empty()) reader.read(group, group_results);
-    group.clear(), group_results.clear(), tokens = 0;
-    if (progress) progress("answers", done, items.size(), "");
-  };
-  for (size_t i = 0; i < items.size(); ++i) {
-    OptionTokens next = option_tokens(model, items[i], fmt::format("item {}", i + 1));
-    if (!group.empty() && tokens + int64_t(next.prompt.size()) > readout::max_pass_tokens) flush(i);
-    tokens += int64_t(next.prompt.size());
-    results.push_back(
-        at::zeros({int64_t(next.options.size()), int64_t(points.size()), model.config.d_model}, at::kFloat));
-    group_results.push_back(results.back());
-    group.push_back(std::move(next));
-  }
-  flush(items.size());
-  return results;
+  std::vector<OptionTokens> tokens;
+  for (size_t i = 0; i < items.size(); ++i)
+    tokens.push_back(option_tokens(model, items[i], fmt::format("item {}", i + 1)));
+  return option_states(model, tokens, points, Pool::last, compute, progress);
 }
 
 }  // namespace ken::evidence

@@ -20,9 +20,10 @@ struct Target {
   int32_t token;
 };
 
-// Adds log p(target) after each row of `hidden` to the target's score.
+// Adds log p(target) after each row of `hidden` to the target's score. A score's targets come in the order of its
+// tokens.
 void add_logprobs(const model::Model& model, const Tensor& hidden, const std::vector<Target>& targets,
-                  nn::Compute compute) {
+                  nn::Compute compute, bool entropies) {
   const int64_t rows = int64_t(targets.size()), step = std::max<int64_t>(1, chunk_elements / model.config.vocab);
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t n = std::min(step, rows - begin);
@@ -30,12 +31,16 @@ void add_logprobs(const model::Model& model, const Tensor& hidden, const std::ve
     for (int64_t i = 0; i < n; ++i) wanted.data_ptr<int64_t>()[i] = targets[size_t(begin + i)].token;
     const Tensor logits =
         nn::linear_f32(hidden.narrow(0, begin, n), model.output(), compute).to(at::kCPU);  // [n, vocab]
-    const Tensor logprobs = logits.gather(1, wanted).squeeze(1) - logits.logsumexp(1), best = logits.argmax(1);
+    const Tensor total = logits.logsumexp(1, true), best = logits.argmax(1);
+    const Tensor logprobs = (logits.gather(1, wanted) - total).squeeze(1);
+    const Tensor entropy = entropies ? total.squeeze(1) - (logits - total).exp_().mul_(logits).sum(1) : Tensor();
     for (int64_t i = 0; i < n; ++i) {
       OptionScore& score = *targets[size_t(begin + i)].score;
       const double logprob = double(logprobs.data_ptr<float>()[i]);
       if (!std::isfinite(logprob)) fail("options", "the logits hold NaN or infinity; the weights are damaged");
       score.logprob += logprob;
+      score.logprobs.push_back(logprob);
+      if (entropies) score.entropies.push_back(std::max(0.0, double(entropy.data_ptr<float>()[i])));
       score.greedy = score.greedy && best.data_ptr<int64_t>()[i] == wanted.data_ptr<int64_t>()[i];
     }
   }
@@ -44,7 +49,8 @@ void add_logprobs(const model::Model& model, const Tensor& hidden, const std::ve
 // A few items whose prompts fit one pass.
 class Group {
  public:
-  Group(const model::Model& model, nn::Compute compute) : model_(model), compute_(compute) {}
+  Group(const model::Model& model, nn::Compute compute, bool entropies)
+      : model_(model), compute_(compute), entropies_(entropies) {}
 
   // Whether `prompt` still fits; the first always does.
   bool fits(const std::vector<int32_t>& prompt) const {
@@ -101,7 +107,8 @@ class Group {
         targets.push_back({&(*scores_[i])[o], items_[i].options[o][0]});
       }
     }
-    add_logprobs(model_, states.index_select(0, at::tensor(last, at::kLong).to(states.device())), targets, compute_);
+    add_logprobs(model_, states.index_select(0, at::tensor(last, at::kLong).to(states.device())), targets, compute_,
+                 entropies_);
   }
 
   // The tokens of each option after its first, in passes of options.
@@ -122,7 +129,7 @@ class Group {
 
   void pass(std::vector<model::Row>& rows, std::vector<Target>& targets) {
     model::Batch batch;
-    add_logprobs(model_, hidden(rows, batch), targets, compute_);
+    add_logprobs(model_, hidden(rows, batch), targets, compute_, entropies_);
     for (const auto& row : rows) cache_->close(row.cached);
     rows.clear();
     targets.clear();
@@ -130,6 +137,7 @@ class Group {
 
   const model::Model& model_;
   nn::Compute compute_;
+  bool entropies_;
   std::optional<nn::KvCache> cache_;
   std::vector<OptionTokens> items_;
   std::vector<std::vector<OptionScore>*> scores_;
@@ -174,7 +182,7 @@ OptionTokens option_tokens(const model::Model& model, const OptionItem& item, co
 }
 
 std::vector<std::vector<OptionScore>> score_tokens(const model::Model& model, const std::vector<OptionTokens>& items,
-                                                   nn::Compute compute) {
+                                                   nn::Compute compute, bool entropies) {
   const at::NoGradGuard no_gradients;
   std::vector<std::vector<OptionScore>> scores(items.size());
   std::unique_ptr<Group> group;
@@ -188,7 +196,7 @@ std::vector<std::vector<OptionScore>> score_tokens(const model::Model& model, co
       group->score();
       group.reset();
     }
-    if (!group) group = std::make_unique<Group>(model, compute);
+    if (!group) group = std::make_unique<Group>(model, compute, entropies);
     group->add(items[i], scores[i]);
   }
   if (group) group->score();

@@ -16,8 +16,10 @@ struct OptionItem {
 struct OptionScore {
   double logprob = 0;  // nats, summed over the option's tokens
   int64_t tokens = 0;
-  bool greedy = false;  // each of its tokens was the likeliest one
-  size_t bytes = 0;     // of its text without leading blanks: a length that no tokenizer changes
+  bool greedy = false;                 // each of its tokens was the likeliest one
+  size_t bytes = 0;                    // of its text without leading blanks: a length that no tokenizer changes
+  std::vector<double> logprobs = {};   // of each token, nats
+  std::vector<double> entropies = {};  // of the distributions that the tokens are drawn from, nats; where asked for
 };
 
 // What the model reads for one item, cut as lm-evaluation-harness cuts it: trailing blanks of the prompt go to the
@@ -39,6 +41,6 @@ std::vector<std::vector<OptionScore>> score_options(const model::Model& model, c
 // The same of texts that are tokens already: what was generated, after another prompt. No text is known, so `bytes`
 // stays 0.
 std::vector<std::vector<OptionScore>> score_tokens(const model::Model& model, const std::vector<OptionTokens>& items,
-                                                   nn::Compute compute);
+                                                   nn::Compute compute, bool entropies = false);
 
 }  // namespace ken::evidence

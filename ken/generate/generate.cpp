@@ -243,6 +243,7 @@ class Loop {
     Tensor logits;  // [vocab] f32, after the controls
     int32_t token = 0;
     Spread spread;
+    std::vector<Alternative> alternatives;
     std::map<std::string, double> notes;   // of the controls
     bool finite = true, finished = false;  // finished: by a control
   };
@@ -264,6 +265,8 @@ class Loop {
     if (!choice.finite) return;
     const uint64_t sequence = requests_[row.request].key << 16 | row.sample;
     choice.token = sample(values, requests_[row.request].sampling, sequence, row.result.tokens.size());
+    if (const int64_t n = requests_[row.request].alternatives; n > 0)
+      choice.alternatives = likeliest(values, n, choice.spread);
   }
 
   // Controls may keep state and texts are passed on in order, so only the loops over the vocabulary run side by side.
@@ -288,6 +291,8 @@ class Loop {
     row.result.logprobs.push_back(logit - choice.spread.max - choice.spread.log_sum);
     row.result.entropies.push_back(choice.spread.entropy);
     row.result.margins.push_back(choice.spread.margin);
+    row.result.certainties.push_back(choice.spread.certainty);
+    if (!choice.alternatives.empty()) row.result.alternatives.push_back(choice.alternatives);
     note(row.result, choice.notes);
     const bool eos = model_.tokenizer && model_.tokenizer->eos && choice.token == *model_.tokenizer->eos;
     const bool end = std::find(request.ends.begin(), request.ends.end(), choice.token) != request.ends.end();

@@ -17,16 +17,19 @@ struct Request {
   std::vector<std::string> stop;  // the text ends before any of these
   std::vector<int32_t> ends;      // tokens that end it, beside EOS: the end of a turn
   std::vector<ControlSpec> controls;
-  uint64_t key = 0;  // identifies the request in the noise: sample j draws from sequence (key, j)
+  int64_t alternatives = 0;  // how many of the likeliest tokens are kept at each step
+  uint64_t key = 0;          // identifies the request in the noise: sample j draws from sequence (key, j)
   // Called with each new piece of text of sample 0, in order, whole UTF-8 characters only.
   std::function<void(const std::string&)> on_text;
 };
 
 struct Generated {
-  std::vector<int32_t> tokens;    // without EOS
-  std::vector<double> logprobs;   // of each token, and of EOS last if it ended the text: nats, before temperature
-  std::vector<double> entropies;  // of the distribution each was chosen from: nats
-  std::vector<double> margins;    // probability of the likeliest minus the second
+  std::vector<int32_t> tokens;      // without EOS
+  std::vector<double> logprobs;     // of each token, and of EOS last if it ended the text: nats, before temperature
+  std::vector<double> entropies;    // of the distribution each was chosen from: nats
+  std::vector<double> margins;      // probability of the likeliest minus the second
+  std::vector<double> certainties;  // self-certainty, KL(uniform || distribution): nats
+  std::vector<std::vector<Alternative>> alternatives;  // of each token, where the request asks for them
   std::map<std::string, std::vector<double>> notes;  // of Controls, one a token as `logprobs`; NaN: none at this token
   std::string text;                                  // decoded, cut at the stop text, outer blanks away
   std::string finish;         // "stop" (an end token or stop text), "length", "control", "interrupted"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "ken/base/error.h"
@@ -150,7 +151,22 @@ Spread spread(std::span<const float> logits) {
   const nn::LogitSums s = nn::logit_sums(logits);
   const double log_sum = std::log(s.sum);
   return {s.first, log_sum, std::max(0.0, log_sum - s.weighted / s.sum),
-          (1 - std::exp(double(s.second) - double(s.first))) / s.sum};
+          (1 - std::exp(double(s.second) - double(s.first))) / s.sum,
+          // -1/V sum_v log(V p_v), where log p_v = x_v - max - log_sum
+          std::max(0.0, log_sum - s.below / double(s.finite) - std::log(double(s.finite)))};
+}
+
+std::vector<Alternative> likeliest(std::span<const float> logits, int64_t count, const Spread& spread) {
+  std::vector<int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto n = std::min(order.size(), size_t(std::max<int64_t>(0, count)));
+  std::partial_sort(order.begin(), order.begin() + long(n), order.end(), [&](int32_t a, int32_t b) {
+    return logits[size_t(a)] != logits[size_t(b)] ? logits[size_t(a)] > logits[size_t(b)] : a < b;
+  });
+  std::vector<Alternative> result;
+  for (size_t i = 0; i < n; ++i)
+    result.push_back({order[i], double(logits[size_t(order[i])]) - spread.max - spread.log_sum});
+  return result;
 }
 
 int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t sequence, uint64_t step) {

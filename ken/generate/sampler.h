@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace ken::generate {
 
@@ -26,7 +27,16 @@ struct Spread {
   double max = 0, log_sum = 0;  // logprob of a token = its logit - max - log_sum
   double entropy = 0;           // nats
   double margin = 0;            // probability of the best token minus that of the second
+  double certainty = 0;         // self-certainty: KL(uniform || p) over the tokens that have a chance, nats
 };
 Spread spread(std::span<const float> logits);
+
+// A token that could have stood here, with its logprob in nats.
+struct Alternative {
+  int32_t token = 0;
+  double logprob = 0;
+};
+// The `count` likeliest tokens, the best first; of equals the lowest id.
+std::vector<Alternative> likeliest(std::span<const float> logits, int64_t count, const Spread& spread);
 
 }  // namespace ken::generate

@@ -47,16 +47,22 @@ KEN_INLINE double sum_lanes(const float* x, int64_t n) {
 }
 
 // The sums of up to `stretch` tokens. -inf has no chance, and no weight.
-KEN_INLINE void add_stretch(const float* x, int64_t n, float top, double& sum, double& weighted) {
-  float e[stretch], w[stretch];
+KEN_INLINE void add_stretch(const float* x, int64_t n, LogitSums& to) {
+  const float top = to.first;
+  float e[stretch], w[stretch], b[stretch], one[stretch];
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const float below = x[i] - top;
     e[i] = exp_(below);
     w[i] = e[i] > 0 ? e[i] * below : 0.0f;
+    const bool finite = x[i] > -INFINITY;
+    b[i] = finite ? below : 0.0f;
+    one[i] = finite ? 1.0f : 0.0f;
   }
-  sum += sum_lanes(e, n);
-  weighted += sum_lanes(w, n);
+  to.sum += sum_lanes(e, n);
+  to.weighted += sum_lanes(w, n);
+  to.below += sum_lanes(b, n);
+  to.finite += int64_t(sum_lanes(one, n));
 }
 
 }  // namespace
@@ -65,8 +71,7 @@ KEN_CLONES LogitSums logit_sums(std::span<const float> x) {
   LogitSums result;
   const auto n = int64_t(x.size());
   two_largest(x.data(), n, result.first, result.second);
-  for (int64_t i = 0; i < n; i += stretch)
-    add_stretch(x.data() + i, std::min(stretch, n - i), result.first, result.sum, result.weighted);
+  for (int64_t i = 0; i < n; i += stretch) add_stretch(x.data() + i, std::min(stretch, n - i), result);
   return result;
 }
 

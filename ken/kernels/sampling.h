@@ -5,10 +5,12 @@
 
 namespace ken::kernels {
 
-// Of logits x: the two largest, and over all tokens sum e^(x - max) and sum (x - max) e^(x - max).
+// Of logits x: the two largest, and over all tokens sum e^(x - max) and sum (x - max) e^(x - max); `below` is the sum
+// of x - max over the `finite` tokens whose logit is not -infinity.
 struct LogitSums {
   float first = 0, second = 0;
-  double sum = 0, weighted = 0;
+  double sum = 0, weighted = 0, below = 0;
+  int64_t finite = 0;
 };
 LogitSums logit_sums(std::span<const float> x);
 

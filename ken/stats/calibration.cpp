@@ -57,23 +57,36 @@ double binomial_tail(int64_t hits, int64_t n, double p) {
   return std::min(1.0, sum);
 }
 
-double certified_threshold(std::span<const double> scores, std::span<const int> right, double risk, double delta) {
+double certified_threshold(std::span<const double> scores, std::span<const int> right, double risk, double delta,
+                           int starts) {
   check_scores("certified_threshold", scores, right);
-  constexpr size_t steps = 20;
-  std::vector<size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
-  double threshold = nan;
-  for (size_t step = 1; step <= steps; ++step) {
-    const size_t place = order.size() * step / steps;
-    if (place == 0) continue;
-    const double candidate = scores[order[place - 1]];
-    int64_t n = 0, wrong = 0;  // ties with the candidate are answered too
+  if (!(risk > 0 && risk < 1) || !(delta > 0 && delta < 1) || starts < 1)
+    fail_usage("abstention", "risk {}, delta {}, {} starts; risk and delta lie between 0 and 1, starts are 1 or more",
+               risk, delta, starts);
+  constexpr size_t grid = 20;
+  const auto order = sorted_order(scores);  // ascending
+  const double level = delta / starts;
+  // Fewer answers than this could not pass without an error: no test is spent on them.
+  const auto least = size_t(std::ceil(std::log(level) / std::log1p(-risk)));
+  struct Test {
+    double threshold, p;
+  };
+  std::vector<Test> tests;  // from strict to loose
+  for (size_t step = 1; step <= grid; ++step) {
+    const size_t place = order.size() * step / grid;
+    if (place < least) continue;
+    const double threshold = scores[order[order.size() - place]];
+    if (!tests.empty() && tests.back().threshold == threshold) continue;
+    int64_t n = 0, wrong = 0;  // ties with the threshold are answered too
     for (size_t i = 0; i < scores.size(); ++i)
-      if (scores[i] >= candidate) ++n, wrong += right[i] == 0;
-    if (binomial_tail(wrong, n, risk) <= delta / double(steps)) threshold = candidate;
+      if (scores[i] >= threshold) ++n, wrong += right[i] == 0;
+    tests.push_back({threshold, binomial_tail(wrong, n, risk)});
   }
-  return threshold;
+  double lowest = nan;
+  for (int start = 0; start < starts; ++start)
+    for (size_t t = tests.size() * size_t(start) / size_t(starts); t < tests.size() && tests[t].p <= level; ++t)
+      lowest = std::isnan(lowest) ? tests[t].threshold : std::min(lowest, tests[t].threshold);
+  return lowest;
 }
 
 }  // namespace ken::stats

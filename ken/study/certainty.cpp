@@ -3,6 +3,7 @@
 
 #include "ken/base/error.h"
 #include "ken/evidence/evidence.h"
+#include "ken/stats/calibrate.h"
 #include "ken/study/sections.h"
 
 namespace ken::study {
@@ -50,7 +51,17 @@ Json reliability(const std::vector<double>& confidence, const std::vector<int>& 
   return bins;
 }
 
-Json score_section(const Rows& rows, const std::string& id, uint64_t seed) {
+// Tokens that the model reads or writes for a question: the prompt once, the answer, the samples where they are needed.
+double tokens_for(const Rows& rows, bool sampled) {
+  double sum = 0;
+  for (const Json* r : rows)
+    sum += r->at("prompt_tokens").get<double>() + r->at("answer_tokens").get<double>() +
+           (sampled ? r->at("sample_tokens").get<double>() : 0.0);
+  return sum / double(rows.size());
+}
+
+Json score_section(const Rows& rows, const StudyScore& score, uint64_t seed) {
+  const std::string id = score.id;
   const Card& card = Registry<evidence::EstimatorEntry>::get().at("estimator", id).card;
   const bool lower = card.direction.starts_with("lower"), probability = id == "sequence-probability";
   const Scored s = scored(rows, id, lower);
@@ -68,7 +79,8 @@ Json score_section(const Rows& rows, const std::string& id, uint64_t seed) {
     section["brier"] = stats::to_json(stats::bootstrap(s.raw, s.right, s.groups, stats::brier, seed, "brier"));
     section["reliability"] = reliability(s.raw, s.right);
   }
-  section["risk_coverage"] = curve_section(s, lower, int64_t(rows.size()));
+  section["risk_coverage"] = score.curve ? curve_section(s, lower, int64_t(rows.size())) : Json::array();
+  section["tokens"] = plain(tokens_for(rows, score.sampled), int64_t(rows.size()), "tokens_a_question");
   return section;
 }
 
@@ -95,7 +107,7 @@ Json advice(const Rows& rows, uint64_t seed) {
   if (answered.empty()) return nullptr;
   return {{"score", "sequence-probability"},
           {"threshold", plain(std::max(thresholds[0], thresholds[1]), int64_t(rows.size()),
-                              "certified_threshold_risk_0.05_delta_0.1")},
+                              "certified_threshold_fixed_sequence_risk_0.05_delta_0.1")},
           {"error", share(answered, "selective_risk_judged_on_other_groups", [](const Json& r) { return !right(r); })},
           {"coverage", stats::to_json(stats::proportion(int64_t(answered.size()), int64_t(rows.size()),
                                                         "coverage_judged_on_other_groups"))},
@@ -133,12 +145,29 @@ Json temperature(const Rows& rows, uint64_t seed) {
           {"reliability", reliability(after, s.right)}};
 }
 
+// What a calibration that was given says of these answers; null without one.
+Json calibration(const Rows& rows, double under) {
+  if (rows.empty() || !rows[0]->contains("confidence")) return nullptr;
+  std::vector<double> confidence;
+  std::vector<int> labels;
+  for (const Json* r : rows) confidence.push_back(r->at("confidence").get<double>()), labels.push_back(right(*r));
+  const Rows given = where(rows, [&](const Json& r) { return r.at("confidence").get<double>() >= under; });
+  const auto n = int64_t(rows.size());
+  return {{"under", plain(under, n, "abstain_under")},
+          {"coverage", stats::to_json(stats::proportion(int64_t(given.size()), n, "coverage"))},
+          {"error", share(given, "selective_risk", [](const Json& r) { return !right(r); })},
+          {"ece", plain(stats::ece_debiased(confidence, labels), n, "ece_equal_mass_15_debiased")},
+          {"reliability", reliability(confidence, labels)}};
+}
+
 }  // namespace
 
-Json certainty_section(const Rows& rows, uint64_t seed) {
-  Json section{{"scores", Json::array()}, {"advice", advice(rows, seed)}, {"temperature", temperature(rows, seed)}};
-  for (const char* id : {"sequence-probability", "token-entropy", "semantic-entropy"})
-    section["scores"].push_back(score_section(rows, id, seed));
+Json certainty_section(const Rows& rows, uint64_t seed, double under) {
+  Json section{{"scores", Json::array()},
+               {"advice", advice(rows, seed)},
+               {"temperature", temperature(rows, seed)},
+               {"calibration", calibration(rows, under)}};
+  for (const StudyScore& score : study_scores()) section["scores"].push_back(score_section(rows, score, seed));
   Rows sure_and_wrong;
   for (const Json* r : rows)
     if (!right(*r) && r->at("sequence-probability").get<double>() > 0.5) sure_and_wrong.push_back(r);

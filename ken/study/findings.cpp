@@ -48,6 +48,28 @@ void about_recall(const Json& study, Json& out) {
   }
 }
 
+// Whether sampled answers buy anything that one answer does not say. Scores of the least tokens read one answer.
+void about_price(const Json& scores, Json& out) {
+  const Json *cheap = nullptr, *dear = nullptr;
+  double least = INFINITY;
+  for (const Json& score : scores) least = std::min(least, value(score.at("tokens")));
+  for (const Json& score : scores) {
+    const Json*& best = value(score.at("tokens")) <= least ? cheap : dear;
+    if (!std::isnan(value(score.at("auroc"))) && (!best || value(score.at("auroc")) > value(best->at("auroc"))))
+      best = &score;
+  }
+  if (!cheap || !dear) return;
+  const double gain = value(dear->at("auroc")) - value(cheap->at("auroc")), price = value(dear->at("tokens")) / least;
+  const bool worth = gain >= 0.01;
+  out.push_back(finding("price", "info",
+                        fmt::format("Of the scores that read one answer {} is best (AUROC {:.2f}); of those that also "
+                                    "sample answers {} ({:.2f}), at {:.1f} times the tokens.",
+                                    cheap->at("title").get<std::string>(), value(cheap->at("auroc")),
+                                    dear->at("title").get<std::string>(), value(dear->at("auroc")), price),
+                        worth ? "Sample where a wrong answer costs more than the tokens."
+                              : "Sampling is not worth its price on questions like these."));
+}
+
 void about_certainty(const Json& study, Json& out) {
   const Json& advice = study.at("certainty").at("advice");
   const Json* best = nullptr;
@@ -75,6 +97,7 @@ void about_certainty(const Json& study, Json& out) {
                           fmt::format("The score that tells right from wrong best is {} (AUROC {:.2f}).",
                                       best->at("title").get<std::string>(), auroc)));
   }
+  about_price(study.at("certainty").at("scores"), out);
   const Json& probability = study.at("certainty").at("scores").at(0);
   if (probability.at("ece").is_null() || value(probability.at("ece")) <= 0.1) return;
   const Json& scaled = study.at("certainty").at("temperature");

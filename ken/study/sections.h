@@ -37,8 +37,25 @@ std::vector<std::pair<std::string, Rows>> by_exposure(const Rows& rows, const Ba
 Json examples(const Rows& rows, size_t each, const std::function<std::string(const Json&)>& verdict);
 inline std::string right_or_wrong(const Json& row) { return right(row) ? "right" : "wrong"; }
 
+// The scores of an answer that a study compares, which all read the same evidence; `curve`: its risk over coverage is
+// drawn; `sampled`: it reads sampled answers, which cost more.
+struct StudyScore {
+  const char* id;
+  bool sampled, curve;
+};
+inline std::vector<StudyScore> study_scores() {
+  return {{"sequence-probability", false, true},
+          {"token-entropy", false, true},
+          {"semantic-entropy", true, true},
+          {"margin", false, false},
+          {"self-certainty", false, false},
+          {"self-consistency", true, false},
+          {"cocoa", true, false}};
+}
+
 Json recall_section(const Rows& recall, const Rows& variants, const Rows& claims, const Bands& bands, uint64_t seed);
-Json certainty_section(const Rows& recall, uint64_t seed);
+// `under` is the confidence below which answers are withheld, where the rows have a calibrated one.
+Json certainty_section(const Rows& recall, uint64_t seed, double under);
 Json conflict_section(const Rows& context, const Bands& bands);  // null without rows
 Json lever_section(const Rows& lever);
 

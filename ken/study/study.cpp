@@ -12,6 +12,7 @@
 #include "ken/evidence/options.h"
 #include "ken/readout/analysis.h"
 #include "ken/study/rows.h"
+#include "ken/study/sections.h"
 
 namespace ken::study {
 namespace {
@@ -130,11 +131,18 @@ class Study {
       all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
     // What an example prompt reads like stands for the whole style: its words, its examples, its template.
     const std::string prompt = evidence::closed_book(facts_.facts[0], style_).prompt.text;
-    return {{"stage", "header"},           {"schema", "ken.rows/1"},
-            {"model", model_.sha256()},    {"facts", sha256(std::as_bytes(std::span(all)))},
-            {"seed", options_.seed},       {"compute", nn::compute_name(options_.compute)},
-            {"samples", options_.samples}, {"alphas", options_.alphas},
-            {"prompt", style_.form()},     {"prompt_sha256", sha256(std::as_bytes(std::span(prompt)))}};
+    return {{"stage", "header"},
+            {"schema", "ken.rows/1"},
+            {"model", model_.sha256()},
+            {"facts", sha256(std::as_bytes(std::span(all)))},
+            {"seed", options_.seed},
+            {"compute", nn::compute_name(options_.compute)},
+            {"samples", options_.samples},
+            {"alphas", options_.alphas},
+            {"prompt", style_.form()},
+            {"prompt_sha256", sha256(std::as_bytes(std::span(prompt)))},
+            {"calibration", options_.calibration ? options_.calibration->estimator.definition() : ""},
+            {"abstain_under", options_.abstain_under}};
   }
 
   Json row(const char* stage, const std::string& id, const char* metric) const {
@@ -146,22 +154,22 @@ class Study {
   }
 
   std::vector<Json> recall(size_t begin, size_t end) {
-    const auto probability = evidence::estimator_from("sequence-probability"),
-               entropy = evidence::estimator_from("token-entropy");
-    const auto semantic = evidence::estimator_from(fmt::format("semantic-entropy:samples={}", options_.samples));
-    std::vector<generate::Request> requests;
-    for (size_t i = begin; i < end; ++i) requests.push_back(evidence::closed_book(facts_.facts[i], style_));
-    evidence::Needs needs;
-    for (const auto* spec : {&probability, &entropy, &semantic}) needs = needs | spec->entry->needs(spec->params);
-    const auto all = evidence::gather(model_, requests, needs, {options_.compute, options_.seed, begin});
+    const std::vector<evidence::EstimatorSpec> estimators = estimators_of_study();
+    std::vector<evidence::EstimatorSpec> wanted = estimators;
+    if (options_.calibration) wanted.push_back(options_.calibration->estimator);
+    std::vector<evidence::Question> questions;
+    for (size_t i = begin; i < end; ++i)
+      questions.push_back({evidence::closed_book(facts_.facts[i], style_), style_, facts_.facts[i]});
+    const auto all = evidence::gather(model_, questions, wanted, {options_.compute, options_.seed, begin});
     std::vector<Json> rows;
     for (size_t i = begin; i < end; ++i) {
       const data::Fact& fact = facts_.facts[i];
       const auto& e = all[i - begin];
       Json samples = Json::array();
-      int64_t samples_right = 0, samples_equal = 0;
+      int64_t samples_right = 0, samples_equal = 0, sample_tokens = 0;
       for (const auto& sample : e.samples) {
         samples.push_back(sample.text);
+        sample_tokens += int64_t(sample.tokens.size());
         samples_right += data::same_answer(sample.text, fact.answers);
         samples_equal += data::same_answer(sample.text, {e.greedy.text});
       }
@@ -174,15 +182,29 @@ class Study {
                 {"answer", e.greedy.text},
                 {"right", data::same_answer(e.greedy.text, fact.answers)},
                 {"right_type", types_.at(fact.relation).count(data::normalize_answer(e.greedy.text)) > 0},
-                {"sequence-probability", probability.score(e)},
-                {"token-entropy", entropy.score(e)},
-                {"semantic-entropy", semantic.score(e)},
                 {"samples", samples},
                 {"samples_right", samples_right},
-                {"samples_equal", samples_equal}});
+                {"samples_equal", samples_equal},
+                {"prompt_tokens", prompt_tokens(questions[i - begin].request)},
+                {"answer_tokens", e.greedy.tokens.size()},
+                {"sample_tokens", sample_tokens}});
+      for (const auto& estimator : estimators) r[estimator.entry->card.id] = estimator.score(e);
+      if (options_.calibration) r["confidence"] = options_.calibration->confidence(e);
       rows.push_back(std::move(r));
     }
     return rows;
+  }
+
+  std::vector<evidence::EstimatorSpec> estimators_of_study() const {
+    std::vector<evidence::EstimatorSpec> result;
+    for (const StudyScore& score : study_scores())
+      result.push_back(evidence::estimator_from(score.sampled ? fmt::format("{}:samples={}", score.id, options_.samples)
+                                                              : std::string(score.id)));
+    return result;
+  }
+
+  size_t prompt_tokens(const generate::Request& request) const {
+    return generate::prompt_ids(model_, request.prompt.text, request.prompt.chat.get()).size();
   }
 
   std::vector<Json> variant(size_t begin, size_t end) {

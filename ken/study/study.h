@@ -3,6 +3,7 @@
 #include "ken/base/progress.h"
 #include "ken/data/facts.h"
 #include "ken/data/prompts.h"
+#include "ken/evidence/calibration.h"
 #include "ken/model/model.h"
 
 namespace ken::study {
@@ -13,6 +14,9 @@ struct StudyOptions {
   nn::Compute compute = nn::Compute::fast;
   int64_t samples = 10;                                      // answers sampled a question, for semantic entropy
   std::vector<double> alphas = {-1, -0.5, 0, 0.5, 1, 2, 4};  // of the CAD curve
+  // Set: each closed-book answer gets a calibrated confidence; answers less sure than `abstain_under` are withheld.
+  std::shared_ptr<const evidence::Calibration> calibration = {};
+  double abstain_under = 0;
   Progress progress;
 };
 

@@ -129,7 +129,7 @@ Json summarize(const model::Model& model, const data::FactSet& facts, const data
                {"system", style.chat ? style.system : ""}}},
              {"seed", std::to_string(options.seed)},
              {"recall", recall_section(stage["recall"], stage["variant"], stage["claim"], bands, options.seed)},
-             {"certainty", certainty_section(stage["recall"], options.seed)},
+             {"certainty", certainty_section(stage["recall"], options.seed, options.abstain_under)},
              {"conflict", conflict_section(stage["context"], bands)},
              {"probes", probes},
              {"levers", lever_section(stage["lever"])}};

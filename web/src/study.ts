@@ -21,13 +21,16 @@ export interface ReliabilityBin { label: string; confidence: Num; accuracy: Num 
 export interface RiskPoint { coverage: Num; risk: Num; threshold: Num }
 export interface Score {
   id: string; title: string; surer: "higher" | "lower"; auroc: Num; aurc: Num; ece: Num | null; brier: Num | null;
-  reliability: ReliabilityBin[]; risk_coverage: RiskPoint[];
+  reliability: ReliabilityBin[]; risk_coverage: RiskPoint[]; tokens: Num;
 }
 export interface Advice { score: string; threshold: Num; error: Num; coverage: Num; risk: Num; confidence: Num }
 export interface Temperature {
   temperature: Num; ece_before: Num; ece_after: Num; brier_before: Num; brier_after: Num; reliability: ReliabilityBin[];
 }
-export interface Certainty { scores: Score[]; advice: Advice | null; temperature: Temperature | null; examples: Example[] }
+export interface Calibrated { under: Num; coverage: Num; error: Num; ece: Num; reliability: ReliabilityBin[] }
+export interface Certainty {
+  scores: Score[]; advice: Advice | null; temperature: Temperature | null; calibration: Calibrated | null; examples: Example[];
+}
 
 export interface FollowRow { label: string; context: Num; memory: Num; neither: Num; examples: Example[] }
 export interface Conflict {

@@ -3,10 +3,12 @@
 //   discrete:    P_c = n_c / K
 //   likelihood:  l_k = mean_t log p(y_kt), l'_k = l_k - log sum_j exp l_j, P_c = sum_{k in c} exp l'_k
 //   SE = -sum_c P_c log P_c, in nats; its upper bound is log K.
-// Meanings are compared by the rules of evidence/equivalence.h, which replace the paper's entailment model for short
-// answers.
-#include "ken/evidence/equivalence.h"
-#include "ken/evidence/evidence.h"
+// Meanings are compared by rules over short answers (evidence/equivalence.h), by the aliases of a data set, or by the
+// model itself in place of the paper's entailment model.
+#include <algorithm>
+#include <map>
+
+#include "ken/evidence/meaning.h"
 
 namespace ken::evidence {
 namespace {
@@ -25,17 +27,14 @@ std::vector<double> weights_of(std::span<const generate::Generated> samples, boo
 }
 
 double score(const View& view, const Json& params) {
-  const auto samples = view.samples();
-  std::vector<std::string> texts;
-  for (const auto& sample : samples) texts.push_back(sample.text);
-  const std::vector<int> cluster = cluster_answers(texts);
-  const auto weight = weights_of(samples, params.at("kind").get<std::string>() == "likelihood");
-  std::vector<double> p(samples.size(), 0.0);  // [clusters]
-  for (size_t k = 0; k < samples.size(); ++k) p[size_t(cluster[k])] += weight[k];
+  const std::vector<int> cluster = meanings(view, params);
+  const auto weight = weights_of(view.samples(), params.at("kind") == "likelihood");
+  std::map<int, double> mass;
+  for (size_t k = 0; k < cluster.size(); ++k) mass[cluster[k]] += weight[k];
   double entropy = 0;
-  for (double pc : p)
-    if (pc > 0) entropy -= pc * std::log(pc);
-  return entropy;
+  for (const auto& [id, p] : mass)
+    if (p > 0) entropy -= p * std::log(p);
+  return std::max(0.0, entropy);
 }
 
 const Register<EstimatorEntry> entry{
@@ -45,20 +44,18 @@ const Register<EstimatorEntry> entry{
               .paper = "arXiv 2302.09664",
               .sentence = "Samples several answers, groups those that mean the same, and takes the entropy over the "
                           "groups, in nats.",
-              .params = {{"samples", 10, "how many answers are sampled", 2, 1000},
-                         {"temperature", 1.0, "of the sampling", 1e-3, 10},
+              .params = {samples_param(),
+                         temperature_param(),
                          {"kind",
                           "discrete",
                           "group weights: shares of samples, or length-normalised likelihoods",
                           -1e300,
                           1e300,
-                          {"discrete", "likelihood"}}},
+                          {"discrete", "likelihood"}},
+                         judge_param("rules")},
               .example = "ken ask --confidence semantic-entropy:samples=10 \"where was Ada Lovelace born ?\"",
               .direction = "lower is surer"},
-     .needs =
-         [](const Json& p) {
-           return Needs{.samples = p.at("samples").get<int64_t>(), .temperature = p.at("temperature").get<double>()};
-         },
+     .needs = [](const Json& p) { return sampled(p); },
      .score = score}};
 
 }  // namespace

@@ -23,7 +23,8 @@ const Register<EstimatorEntry> entry{
               .example = "ken ask --confidence sequence-probability \"where was Ada Lovelace born ?\"",
               .direction = "higher is surer"},
      .needs = [](const Json&) { return Needs{.greedy = true}; },
-     .score = score}};
+     .score = score,
+     .probability = true}};
 
 }  // namespace
 }  // namespace ken::evidence

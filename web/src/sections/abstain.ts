@@ -4,7 +4,7 @@ import { chart, key, percent_tick, plot, rate_axis, series } from "../charts";
 import { figure, h, note, numbers, type Section, type TableRow } from "../dom";
 import { capital, known, number, sentence, show } from "../format";
 import { rows_picture } from "../rows";
-import type { Advice, Certainty, Score } from "../study";
+import type { Advice, Calibrated, Certainty, Score } from "../study";
 
 export const has_threshold = (advice: Advice | null): advice is Advice => advice !== null && known(advice.threshold.value);
 
@@ -82,6 +82,23 @@ function promise(advice: Advice, score: Score | undefined): HTMLElement {
     ` On groups the threshold was not chosen on, ${sentence(advice.error, "rate")} were wrong, and it answered ${show(advice.coverage, "rate")} of the questions.`);
 }
 
+// Whether the best score of sampled answers is worth what it costs beside the best one of a single answer.
+function price(scores: Score[]): HTMLElement | null {
+  const ranked = by_auroc(scores).filter((score) => known(score.tokens?.value)), least = Math.min(...ranked.map((score) => score.tokens.value!));
+  const cheap = ranked.find((score) => score.tokens.value === least), dear = ranked.find((score) => score.tokens.value! > least);
+  if (!cheap || !dear) return null;
+  const gain = dear.auroc.value! - cheap.auroc.value!, times = (dear.tokens.value! / least).toFixed(1);
+  return h("p", {},
+    `Of the scores that read one answer, ${lower_first(cheap.title)} is best (AUROC ${show(cheap.auroc, "ratio")}); of those that also sample answers, `,
+    `${lower_first(dear.title)} (${show(dear.auroc, "ratio")}), at ${times} times the tokens. `,
+    gain >= 0.01 ? "Sample where a wrong answer costs more than the tokens." : "Sampling is not worth its price on questions like these.");
+}
+
+function calibrated(of: Calibrated): HTMLElement {
+  return h("p", { class: "callout" }, h("strong", {}, `Under a confidence of ${show(of.under, "ratio")} the calibration you gave withholds the answer.`),
+    ` It answered ${show(of.coverage, "rate")} of these questions, and ${sentence(of.error, "rate")} of those answers were wrong; its confidences are off by ${show(of.ece, "rate")} on average.`);
+}
+
 export function abstain_section(certainty: Certainty): Section {
   const section = { id: "abstain", name: "When to abstain", question: "When should it abstain?" };
   const { scores, advice } = certainty, best = by_auroc(scores)[0];
@@ -91,7 +108,8 @@ export function abstain_section(certainty: Certainty): Section {
   const answer = best ? `The score that best tells right from wrong is ${best.title}, with an AUROC of ${show(best.auroc, "ratio")}.`
     : "All answers were alike, so no score can tell right from wrong.";
   return { ...section, answer, body: [
+    certainty.calibration ? calibrated(certainty.calibration) : null,
     has_threshold(advice) ? promise(advice, chosen) : note("No threshold is advised: none promises few enough wrong answers."),
-    curves ? risk_figure(certainty) : null, best ? ranking_figure(scores) : null,
+    curves ? risk_figure(certainty) : null, best ? ranking_figure(scores) : null, price(scores),
   ] };
 }

@@ -1,0 +1,12 @@
+// Where a text has settled (UncertaintyRAG, arXiv 2410.02719): windows of token probabilities by signal over noise.
+#pragma once
+#include <cstdint>
+#include <span>
+
+namespace ken::stats {
+
+// The mean of p from the first window of `window` values on whose mean / (variance + 1e-6) is at least `sigma`; of all
+// where there is none, or fewer values than a window. NaN for none.
+double settled_mean(std::span<const double> p, int64_t window, double sigma);
+
+}  // namespace ken::stats
