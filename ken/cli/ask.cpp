@@ -4,6 +4,7 @@
 #include "ken/cli/abstain_flags.h"
 #include "ken/cli/prompt_flags.h"
 #include "ken/evidence/asking.h"
+#include "ken/evidence/shots.h"
 #include "ken/evidence/source.h"
 
 namespace ken::cli {
@@ -112,7 +113,8 @@ Json answer(const Flags& flags) {
   data::Fact fact;
   fact.question = question.text;
   std::vector<evidence::Question> asked;
-  for (const auto& request : requests) asked.push_back({request, style, fact});
+  const auto shown = facts ? evidence::with_examples(style, *facts, flags.seed) : style;
+  for (const auto& request : requests) asked.push_back({request, shown, fact});
   const auto found =
       evidence::gather(*model, asked, wanted, {compute, flags.seed, 0, {.alternatives = flags.alternatives}});
   const generate::Generated& given = found[0].greedy;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ken/base/error.h"
+#include "ken/text/decode_stream.h"
 
 namespace ken::data {
 namespace {
@@ -74,7 +75,7 @@ std::string write_prompt(const PromptStyle& style, const std::string& body, cons
     messages.push_back({"assistant", example->answer});
     text += question + " " + example->answer + "\n\n";
   }
-  messages.push_back({"user", body});
+  messages.push_back({"user", text::valid_utf8(body)});  // an answer that is asked about may end inside of a character
   return style.chat ? style.chat->render(messages) : text + body;
 }
 

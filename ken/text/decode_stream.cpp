@@ -48,4 +48,15 @@ std::string DecodeStream::flush() {
   return std::exchange(held_, {});
 }
 
+std::string valid_utf8(std::string_view text) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = utf8_run_end(text, at);
+    result += text.substr(at, end - at);
+    if (end < text.size()) result += "\xef\xbf\xbd";
+    at = end + (end < text.size());
+  }
+  return result;
+}
+
 }  // namespace ken::text

@@ -11,6 +11,9 @@ namespace ken::text {
 // How many bytes of `text` stand before a UTF-8 character that has begun at its end and may yet be completed.
 size_t complete_utf8(std::string_view text);
 
+// The text with U+FFFD in place of each byte that is no UTF-8: what a model wrote may end inside of a character.
+std::string valid_utf8(std::string_view text);
+
 // What `id` adds to the text of the ids before it, the last of which is `last`. All of them joined are what decode()
 // gives.
 std::string decode_next(const Tokenizer& tokenizer, std::optional<int32_t> last, int32_t id);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ken/evidence/shots.h"
 #include "tests/tiny.h"
 
 namespace ken::evidence {
@@ -32,13 +33,14 @@ TEST(EvidenceTest, scores_are_the_same_from_saved_evidence) {
 }
 
 // Everything that the registered estimators need, of a few questions.
-std::vector<Evidence> gather_all(const model::Model& model, const data::PromptStyle& style,
+std::vector<Evidence> gather_all(const model::Model& model, const data::PromptStyle& plain,
                                  std::vector<EstimatorSpec>& estimators) {
   const auto facts = test::tiny_facts();
+  const auto style = with_examples(plain, facts, 1);
   for (const auto* entry : Registry<EstimatorEntry>::get().all())
     if (entry->card.needs.empty()) estimators.push_back(estimator_from(entry->card.id));
   for (const char* text : {"deg-mat:judge=embedding", "semantic-entropy:judge=entailment", "sar:judge=embedding",
-                           "p-true:form=letters,shown=true"})
+                           "p-true:form=letters,shown=true,samples=2"})
     estimators.push_back(estimator_from(text));
   std::vector<Question> questions;
   for (size_t i = 0; i < 3; ++i) questions.push_back({closed_book(facts.facts[i], style), style, facts.facts[i]});
@@ -61,6 +63,7 @@ TEST(EvidenceTest, every_estimator_scores_the_same_from_a_saved_line) {
 
 TEST(EvidenceTest, follow_up_questions_go_through_a_chat_models_template) {
   const auto model = test::tiny_chat_model();
+  model->config.context = 1024;  // the small vocabulary spells such questions in bytes
   const auto style = data::chat_style(std::make_shared<const data::Chat>(model->metadata, model->tokenizer), "");
   std::vector<EstimatorSpec> estimators;
   const auto all = gather_all(*model, style, estimators);

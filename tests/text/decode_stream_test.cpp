@@ -72,4 +72,14 @@ TEST(DecodeStreamTest, TheFirstWordHasNoBlank) {
   EXPECT_THROW(stream.next(3), Error);
 }
 
+TEST(DecodeStreamTest, bytes_that_are_no_character_are_replaced) {
+  EXPECT_EQ(text::valid_utf8("a\xe2\x96"), "a\xef\xbf\xbd\xef\xbf\xbd");
+  EXPECT_EQ(text::valid_utf8("\xff"
+                             "b"),
+            "\xef\xbf\xbd"
+            "b");
+  EXPECT_EQ(text::valid_utf8("caf\xc3\xa9"), "caf\xc3\xa9");
+  EXPECT_EQ(text::valid_utf8(""), "");
+}
+
 }  // namespace
