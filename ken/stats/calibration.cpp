@@ -63,7 +63,7 @@ double certified_threshold(std::span<const double> scores, std::span<const int> 
   if (!(risk > 0 && risk < 1) || !(delta > 0 && delta < 1) || starts < 1)
     fail_usage("abstention", "risk {}, delta {}, {} starts; risk and delta lie between 0 and 1, starts are 1 or more",
                risk, delta, starts);
-  constexpr size_t grid = 20;
+  constexpr size_t grid = 100;
   const auto order = sorted_order(scores);  // ascending
   const double level = delta / starts;
   // Fewer answers than this could not pass without an error: no test is spent on them.

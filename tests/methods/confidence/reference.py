@@ -207,8 +207,8 @@ def calibration():
     t = optimize.minimize_scalar(lambda a: log_loss(z, 1 / (1 + np.exp(-s / np.exp(a)))), bounds=(np.log(0.05), np.log(20)),
                                  method="bounded", options={"xatol": 1e-10}).x
     tests = []
-    for step in range(1, 21):
-        place = n * step // 20
+    for step in range(1, 101):
+        place = n * step // 100
         threshold = np.sort(p)[n - place]
         taken = p >= threshold
         if place >= np.ceil(np.log(0.1) / np.log(1 - 0.25)) and (not tests or tests[-1][0] != threshold):

@@ -12,7 +12,7 @@ export const has_threshold = (advice: Advice | null): advice is Advice => advice
 export const threshold_words = (advice: Advice, score: Score | undefined): string =>
   `${show(advice.threshold, "ratio")} or ${score?.surer === "lower" ? "less" : "more"}`;
 
-const lower_first = (text: string): string => (/^\p{Lu}\p{Ll}/u.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text);
+const lower_first = (text: string): string => (/^\p{Lu}\p{Ll}+(?![\p{L}])/u.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text);
 export const score_name = (advice: Advice, score: Score | undefined): string => lower_first(score?.title ?? advice.score);
 
 export const by_auroc = (scores: Score[]): Score[] =>
