@@ -4,13 +4,12 @@
 //   early: a_0 = a_n, the answer stood before the chain; switches: how often a_i is not a_{i-1}.
 //   score of a chain: c_n - lambda switches / n; "fitted": weights of c_n, min c, mean c, switches / n, the share of
 //   steps after which the answer stands, early, and b_0 and mean b, where b_i is the probability after step i of the
-//   final answer a_n; by logistic regression on the chains of other groups' questions, each feature less its mean over
-//   the question's chains, since only those are compared.
+//   final answer a_n; by logistic regression on the chains of other groups' questions of as many steps, each feature
+//   less its mean over the question's chains, since only those are compared. Where these are too few, the fixed score.
 //   selection: of K sampled chains the one of the highest score, against the majority of their answers.
 //   tree: a decision tree on (early, switches, c_n, min c), fitted on other groups, says which chains hold an error;
 //   the first chain that it does not flag is taken, after at most so many resamplings the last one.
-// The paper's own formula of the score was not published with weights, hence the fit. Chains are judged by the facts: a
-// chain is sound where it makes the steps (the facts that a fact's `hops` name) in their order.
+// The paper's weights are not known, hence the fit. A chain is sound where its steps are right (a fact's `hops`).
 #include <map>
 
 #include "ken/base/error.h"
@@ -79,20 +78,21 @@ std::vector<double> tree_features(const Curve& c) {
 Judged judge(const AnalysisInput& input, const Study& study, size_t question, const Chain& chain, const Json& params) {
   const LabelQuestion& q = study.questions[question];
   const Curve& c = chain.curve;
-  const double n = double(std::max<size_t>(1, c.steps()));
+  const double turns = double(c.switches()) / double(std::max<size_t>(1, c.steps())),
+               score = c.sure.back() - params.at("penalty").get<double>() * turns;
   return {question, c.answers.back() == q.right,
-          evidence::sound_chain(chain.text, evidence::step_truth(input.facts, *q.fact), params.at("steps")),
-          c.sure.back() - params.at("penalty").get<double>() * double(c.switches()) / n};
+          evidence::sound_chain(chain.text, evidence::step_truth(input.facts, *q.fact), params.at("steps")), score,
+          score};
 }
 
-// Scores that were fitted on the sampled chains of other groups.
-void fit_scores(const AnalysisInput& input, Study& study, const Json& params) {
+// Scores that were fitted on the sampled chains of other groups; false where too few are sound, or unsound.
+bool fit_scores(const AnalysisInput& input, Study& study, const std::vector<size_t>& of, const Json& params) {
   std::vector<Judged*> all;
   std::vector<float> x;
   std::vector<std::vector<double>> rows;
   std::vector<int> sound, wrong;
   std::vector<std::string> groups;
-  for (size_t i = 0; i < study.questions.size(); ++i) {
+  for (const size_t i : of) {
     add_fit_features(study.chains[i], x);
     for (size_t k = 0; k < study.sampled[i].size(); ++k) {
       rows.push_back(tree_features(study.chains[i][k + 1].curve));
@@ -103,9 +103,7 @@ void fit_scores(const AnalysisInput& input, Study& study, const Json& params) {
   }
   const int folds = params.at("folds");
   const auto ones = std::count(sound.begin(), sound.end(), 1);
-  if (ones < 20 || int64_t(sound.size()) - ones < 20)
-    fail("chain-of-probe", "of {} sampled chains {} are sound; 20 sound and 20 unsound ones are needed to fit a score",
-         sound.size(), ones);
+  if (ones < 20 || int64_t(sound.size()) - ones < 20) return false;
   const Tensor features = at::tensor(x).reshape({1, int64_t(all.size()), -1});
   const Fit fit = fit_logistic(features, sound, groups, {.folds = folds, .seed = input.seed});
   const auto scores = doubles(fit.scores[0]);
@@ -118,6 +116,7 @@ void fit_scores(const AnalysisInput& input, Study& study, const Json& params) {
     for (size_t j = 0; j < all.size(); ++j)
       if (fold[j] == f) all[j]->error = tree(rows[j]), all[j]->fitted = scores[j];
   }
+  return true;
 }
 
 // Right and sound, as shares of one question's chains.
@@ -212,7 +211,12 @@ AnalysisResult run(const AnalysisInput& input, const Json& params) {
     for (const auto& set : {std::to_string(steps), std::string(steps > 1 ? "several" : "")})
       if (!set.empty()) sets[set].push_back(i);
   }
-  fit_scores(input, study, params);
+  bool fitted = false;
+  for (const auto& [name, of] : sets) fitted |= name != "several" && fit_scores(input, study, of, params);
+  if (!fitted)
+    fail("chain-of-probe",
+         "20 sound and 20 unsound chains of one number of steps are needed to fit a score, and none "
+         "has them; ask for more chains or of other facts");
   Json table{{"n", study.questions.size()}};
   for (const auto& [name, of] : sets)
     table["by_steps"][name] = {{"greedy", curves(study, of)}, {"selection", selection(study, of, params)}};

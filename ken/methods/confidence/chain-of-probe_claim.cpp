@@ -3,6 +3,9 @@
 // chains are probed, without tuning: "A:" after each word. One-step questions ask for a person's own facts; two and
 // three steps lead from a person through an employer or a city to a city or a country. A chain is sound where its words
 // are the facts on that way. Majority and curves choose among ten chains sampled at temperature 1.
+// The curves lose. Where a first step is not known it is followed as surely as a known one (another employer, its city,
+// its country), so that what is read after it tells nothing, while the majority counts how often it is taken. Tried:
+// the fixed score, weights fitted over all chains, with b_i among the features, and for each number of steps apart.
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 #include "ken/train/organism.h"
