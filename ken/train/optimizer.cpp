@@ -216,6 +216,7 @@ class Muon final : public Optimizer {
 
 void train_matrix(nn::Matrix& w) {
   w.data = nn::dense(w).detach().clone().contiguous().requires_grad_();
+  w.format = nullptr;  // of the blocks that it no longer is
   w.shadow = w.data.detach().to(at::kBFloat16);
 }
 
