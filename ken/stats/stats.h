@@ -57,11 +57,11 @@ double ece15(std::span<const double> confidence, std::span<const int> right);
 // NaN where one class is empty.
 double fit_temperature(std::span<const double> probability, std::span<const int> right);
 double tempered(double probability, double temperature);
-// Abstention with a promise: the lowest threshold such that, with probability 1 - delta over these items, at most `risk`
-// of the answers with score >= threshold are wrong. Coverages of a fixed grid are tested from strict to loose by the
-// exact binomial (Clopper and Pearson 1934) until one fails: fixed-sequence testing, each at full level (Angelopoulos et
-// al. 2021, arXiv 2110.01052). `starts` sequences begin at spread coverages and share delta, since one that begins too
-// strict dies of a single error. NaN: nothing can be promised, abstain always.
+// Abstention with a promise: the lowest threshold such that, with probability 1 - delta over these items, at most
+// `risk` of the answers with score >= threshold are wrong. Coverages of a fixed grid are tested from strict to loose by
+// the exact binomial (Clopper and Pearson 1934) until one fails: fixed-sequence testing, each at full level
+// (Angelopoulos et al. 2021, arXiv 2110.01052). `starts` sequences begin at spread coverages and share delta, since one
+// that begins too strict dies of a single error. NaN: nothing can be promised, abstain always.
 double certified_threshold(std::span<const double> scores, std::span<const int> right, double risk, double delta,
                            int starts = 4);
 double binomial_tail(int64_t hits, int64_t n, double p);  // P(at most `hits` of n)

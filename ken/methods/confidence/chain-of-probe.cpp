@@ -17,7 +17,7 @@
 #include "ken/evidence/chains.h"
 #include "ken/readout/judge.h"
 #include "ken/readout/probe.h"
-#include "ken/stats/tree.h"
+#include "ken/readout/tree.h"
 
 namespace ken::readout {
 namespace {
@@ -112,7 +112,7 @@ bool fit_scores(const AnalysisInput& input, Study& study, const std::vector<size
     std::vector<size_t> train;
     for (size_t j = 0; j < all.size(); ++j)
       if (fold[j] != f) train.push_back(j);
-    const auto tree = stats::Tree::fit(pick(rows, train), pick(wrong, train), params.at("depth"), 10);
+    const auto tree = Tree::fit(pick(rows, train), pick(wrong, train), params.at("depth"), 10);
     for (size_t j = 0; j < all.size(); ++j)
       if (fold[j] == f) all[j]->error = tree(rows[j]), all[j]->fitted = scores[j];
   }

@@ -14,8 +14,8 @@
 #include "ken/base/rng.h"
 #include "ken/evidence/languages.h"
 #include "ken/evidence/option_states.h"
+#include "ken/readout/clusters.h"
 #include "ken/readout/judge.h"
-#include "ken/stats/clusters.h"
 #include "ken/stats/stats.h"
 
 namespace ken::readout {
@@ -54,7 +54,7 @@ Right ask_all(const AnalysisInput& input, const evidence::InLanguages& asked) {
 }
 
 struct Map {
-  stats::Clusters clusters;
+  Clusters clusters;
   std::vector<size_t> expert;                 // language of each cluster
   std::vector<std::vector<double>> accuracy;  // [cluster][language], on the training questions
 };
@@ -62,7 +62,7 @@ struct Map {
 Map make_map(const Points& points, const Right& right, const std::vector<size_t>& train, size_t count, uint64_t seed) {
   Points some;
   for (const size_t i : train) some.push_back(points[i]);
-  Map map{stats::cluster_directions(some, count, seed), {}, {}};
+  Map map{cluster_directions(some, count, seed), {}, {}};
   for (size_t c = 0; c < map.clusters.centres.size(); ++c) {
     std::vector<double> hits(right.size()), n(right.size());
     for (size_t t = 0; t < train.size(); ++t)

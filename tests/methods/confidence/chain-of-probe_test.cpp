@@ -3,7 +3,7 @@
 
 #include "ken/base/error.h"
 #include "ken/evidence/chains.h"
-#include "ken/stats/tree.h"
+#include "ken/readout/tree.h"
 #include "tests/methods/inside/story_facts.h"
 #include "tests/tiny.h"
 
@@ -67,15 +67,15 @@ TEST(TreeTest, two_levels_find_what_takes_two_features_and_leaves_hold_shares) {
     rows.push_back({0.5, a, b});
     labels.push_back(a == 1 && b == 1);
   }
-  const auto tree = stats::Tree::fit(rows, labels, 2, 1);
+  const auto tree = readout::Tree::fit(rows, labels, 2, 1);
   EXPECT_EQ(tree(std::vector<double>{0.5, 1, 1}), 1);
   EXPECT_EQ(tree(std::vector<double>{0.5, 0, 1}), 0);
   EXPECT_EQ(tree(std::vector<double>{0.5, 1, 0}), 0);
-  EXPECT_EQ(stats::Tree::fit(rows, labels, 0, 1)(rows[0]), 0.25);  // a stump without a split
-  EXPECT_EQ(stats::Tree::fit(rows, labels, 1, 1)(std::vector<double>{0.5, 1, 1}), 0.5);
-  EXPECT_EQ(stats::Tree::fit(rows, labels, 5, 30)(rows[0]), 0.25);  // no leaf of 30 beside another
-  EXPECT_THROW(stats::Tree::fit({}, {}, 3, 1), Error);
-  EXPECT_THROW(stats::Tree::fit({{1}, {1, 2}}, std::vector<int>{0, 1}, 3, 1), Error);
+  EXPECT_EQ(readout::Tree::fit(rows, labels, 0, 1)(rows[0]), 0.25);  // a stump without a split
+  EXPECT_EQ(readout::Tree::fit(rows, labels, 1, 1)(std::vector<double>{0.5, 1, 1}), 0.5);
+  EXPECT_EQ(readout::Tree::fit(rows, labels, 5, 30)(rows[0]), 0.25);  // no leaf of 30 beside another
+  EXPECT_THROW(readout::Tree::fit({}, {}, 3, 1), Error);
+  EXPECT_THROW(readout::Tree::fit({{1}, {1, 2}}, std::vector<int>{0, 1}, 3, 1), Error);
 }
 
 class ChainOfProbeTest : public test::StoryFacts {

@@ -1,7 +1,7 @@
 // Language-specific knowledge on a small model: the language in which a fact is answered rightly is planted.
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
-#include "ken/stats/clusters.h"
+#include "ken/readout/clusters.h"
 #include "tests/methods/inside/story_facts.h"
 
 namespace ken {
@@ -16,7 +16,7 @@ TEST(ClustersTest, of_three_directions_are_found_and_a_point_goes_to_the_nearest
     for (double& x : p) x *= 1 + i;  // lengths say nothing
     points.push_back(p);
   }
-  const auto found = stats::cluster_directions(points, 3, 7);
+  const auto found = readout::cluster_directions(points, 3, 7);
   ASSERT_EQ(found.centres.size(), 3u);
   for (size_t i = 3; i < points.size(); ++i) EXPECT_EQ(found.of[i], found.of[i % 3]);
   EXPECT_EQ(found.nearest(std::vector<double>{0.1, 2, 0.1}), found.of[1]);
@@ -24,9 +24,9 @@ TEST(ClustersTest, of_three_directions_are_found_and_a_point_goes_to_the_nearest
 }
 
 TEST(ClustersTest, are_no_more_than_different_points_and_need_a_direction) {
-  EXPECT_EQ(stats::cluster_directions({{1, 0}, {2, 0}, {0, 1}}, 5, 1).centres.size(), 2u);
-  EXPECT_THROW(stats::cluster_directions({{1, 0}, {0, 0}}, 2, 1), Error);
-  EXPECT_THROW(stats::cluster_directions({}, 2, 1), Error);
+  EXPECT_EQ(readout::cluster_directions({{1, 0}, {2, 0}, {0, 1}}, 5, 1).centres.size(), 2u);
+  EXPECT_THROW(readout::cluster_directions({{1, 0}, {0, 0}}, 2, 1), Error);
+  EXPECT_THROW(readout::cluster_directions({}, 2, 1), Error);
 }
 
 class LskTest : public test::StoryFacts {

@@ -1,10 +1,11 @@
-#include "ken/stats/tree.h"
+#include "ken/readout/tree.h"
 
 #include <algorithm>
+#include <cmath>
 
-#include "ken/stats/checks.h"
+#include "ken/base/error.h"
 
-namespace ken::stats {
+namespace ken::readout {
 namespace {
 
 using Rows = std::vector<std::vector<double>>;
@@ -56,7 +57,8 @@ Tree Tree::fit(const Rows& rows, std::span<const int> labels, int depth, size_t 
   if (rows.empty() || rows.size() != labels.size())
     fail("tree", "{} rows for {} labels; give at least one row and as many labels", rows.size(), labels.size());
   for (const auto& row : rows) {
-    check_numbers("tree", row);
+    for (const double x : row)
+      if (std::isnan(x)) fail("tree", "a feature is NaN; leave such rows out");
     if (row.size() != rows[0].size()) fail("tree", "rows of {} and of {} features", rows[0].size(), row.size());
   }
   std::vector<size_t> items(rows.size());
@@ -72,4 +74,4 @@ double Tree::operator()(std::span<const double> row) const {
   return nodes_[at].share;
 }
 
-}  // namespace ken::stats
+}  // namespace ken::readout

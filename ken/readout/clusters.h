@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace ken::stats {
+namespace ken::readout {
 
 struct Clusters {
   std::vector<std::vector<double>> centres;             // unit length
@@ -18,4 +18,4 @@ struct Clusters {
 Clusters cluster_directions(const std::vector<std::vector<double>>& points, size_t count, uint64_t seed,
                             int rounds = 100);
 
-}  // namespace ken::stats
+}  // namespace ken::readout

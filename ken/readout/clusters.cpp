@@ -1,4 +1,4 @@
-#include "ken/stats/clusters.h"
+#include "ken/readout/clusters.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 
-namespace ken::stats {
+namespace ken::readout {
 namespace {
 
 using Points = std::vector<std::vector<double>>;
@@ -81,4 +81,4 @@ Clusters cluster_directions(const Points& given, size_t count, uint64_t seed, in
   return result;
 }
 
-}  // namespace ken::stats
+}  // namespace ken::readout

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-namespace ken::stats {
+namespace ken::readout {
 
 class Tree {
  public:
@@ -22,4 +22,4 @@ class Tree {
   std::vector<Node> nodes_;
 };
 
-}  // namespace ken::stats
+}  // namespace ken::readout
