@@ -12,6 +12,7 @@ namespace ken::stats {
 namespace {
 
 constexpr int histogram_bins = 10;
+constexpr double largest = 1e100;  // of what a file states: sums and products of two such numbers are finite
 
 double sigmoid(double z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
 
@@ -166,12 +167,15 @@ Calibrator Calibrator::from_json(const Json& json) {
       if (c.x_.empty() || c.x_.size() != c.y_.size() || !std::is_sorted(c.x_.begin(), c.x_.end()))
         fail("calibration", "x and y hold {} and {} numbers; as many in both are needed, x ascending", c.x_.size(),
              c.y_.size());
+      for (const double x : c.x_)
+        if (!(std::abs(x) <= largest)) fail("calibration", "a score is {}; scores lie within {}", x, largest);
       for (const double y : c.y_)
         if (!(y >= 0 && y <= 1)) fail("calibration", "a share is {}; shares lie in [0, 1]", y);
     } else {
       fail("calibration", "'{}' is no calibrator; known are temperature, platt, isotonic, histogram", c.kind_);
     }
-    if (!std::isfinite(c.a_) || !std::isfinite(c.b_)) fail("calibration", "a parameter is not finite");
+    if (!(std::abs(c.a_) <= largest && std::abs(c.b_) <= largest))
+      fail("calibration", "the parameters are {} and {}; they lie within {}", c.a_, c.b_, largest);
     return c;
   } catch (const Json::exception& error) {
     fail("calibration", "this is no calibrator: {}", error.what());
