@@ -1,8 +1,8 @@
 // Language-specific knowledge on the almanac. The world's own facts of the second language are spread over persons and
 // relations at random, so that no topic tells the language. The claim plants topics, as the paper expects them of
 // cultures: for a minute the model is trained further, on facts of persons it has never met, of which three relations
-// (drawn by the seed) are stated and asked in the second language only and the others in the dominant one only, with some
-// of the world's own documents between them.
+// (drawn by the seed) are stated and asked in the second language only and the others in the dominant one only, with
+// some of the world's own documents between them.
 #include <algorithm>
 
 #include "ken/base/rng.h"
