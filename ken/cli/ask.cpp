@@ -51,11 +51,14 @@ Question read_question(const Flags& flags) {
 }
 
 generate::Request request_from(const Flags& flags, const data::PromptStyle& style, const Question& question) {
-  const std::string alone = data::ask(style, question.text);
-  generate::Prompt prompt{alone, ""};
-  if (!question.passage.empty())
-    prompt = {data::ask_with_context(style, question.passage, flags.instruction, question.text), alone};
-  generate::Request request = evidence::request_of(style, std::move(prompt));
+  data::Fact fact;
+  fact.question = question.text;
+  data::ContextCase item;
+  item.question = question.text;
+  item.context = question.passage;
+  item.instruction = flags.instruction;
+  generate::Request request =
+      question.passage.empty() ? evidence::closed_book(fact, style) : evidence::with_passage(item, style);
   request.max_tokens = flags.max_tokens;
   for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
   return request;

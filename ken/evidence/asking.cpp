@@ -6,6 +6,24 @@ namespace {
 
 data::Asked asked(const data::Fact& fact) { return {fact.question, fact.beginning, fact.id, fact.subject, fact.group}; }
 
+// The question in its parts: `text` as it is read, and how it is asked beside another passage.
+generate::Prompt prompt_of(std::string text, std::string without_context, const data::Asked& asked,
+                           const std::string& instruction, const data::PromptStyle& style) {
+  generate::Prompt prompt{std::move(text), std::move(without_context)};
+  prompt.question = asked.question.empty() ? asked.beginning : asked.question;
+  // The question outlives its record.
+  prompt.beside = [style, instruction, question = std::string(asked.question), beginning = std::string(asked.beginning),
+                   id = std::string(asked.id), subject = std::string(asked.subject),
+                   group = std::string(asked.group)](const std::string& passage) {
+    return data::ask_with_context(style, passage, instruction, data::Asked{question, beginning, id, subject, group});
+  };
+  return prompt;
+}
+
+generate::Request unaided(const data::Asked& asked, const data::PromptStyle& style) {
+  return request_of(style, prompt_of(data::ask(style, asked), "", asked, "", style));
+}
+
 }  // namespace
 
 generate::Request request_of(const data::PromptStyle& style, generate::Prompt prompt) {
@@ -19,7 +37,7 @@ generate::Request request_of(const data::PromptStyle& style, generate::Prompt pr
 }
 
 generate::Request closed_book(const data::Fact& fact, const data::PromptStyle& style) {
-  return request_of(style, {data::ask(style, asked(fact)), ""});
+  return unaided(asked(fact), style);
 }
 
 generate::Request as_variant(const data::Fact& fact, const data::Variant& variant, const data::PromptStyle& style) {
@@ -28,13 +46,13 @@ generate::Request as_variant(const data::Fact& fact, const data::Variant& varian
   data::Asked other = asked(fact);
   other.question = variant.question;
   other.beginning = variant.beginning;
-  return request_of(style, {data::ask(style, other), ""});
+  return unaided(other, style);
 }
 
 generate::Request with_passage(const data::ContextCase& item, const data::PromptStyle& style) {
   const data::Asked asked{item.question, item.beginning, item.fact, item.context_subject, item.group};
-  return request_of(style,
-                    {data::ask_with_context(style, item.context, item.instruction, asked), data::ask(style, asked)});
+  return request_of(style, prompt_of(data::ask_with_context(style, item.context, item.instruction, asked),
+                                     data::ask(style, asked), asked, item.instruction, style));
 }
 
 OptionItem verdicts(const data::Claim& claim, const data::PromptStyle& style) {

@@ -7,13 +7,37 @@
 namespace ken::generate {
 
 using at::Tensor;
+struct Sampling;
 
-// What is asked, kept in parts so that a Control can ask for the same question without its passage.
+// What is asked, kept in parts so that a Control can ask for the same question without its passage, or beside another.
 struct Prompt {
   std::string text;             // what the model reads
   std::string without_context;  // the same without the passage; empty where there was none
   // Set: the texts, a Control's own included, are rendered chats in which special tokens are read (guarded texts).
   std::shared_ptr<const text::ChatTokens> chat = {};
+  // The bare question, and the prompt that asks it beside a passage; unset where the text is no question.
+  std::string question = {};
+  std::function<std::string(const std::string& passage)> beside = {};
+};
+
+// An extra stream: its prompt, and the model that reads it. Null: the row's own; another one has the same vocabulary.
+struct Twin {
+  Twin(std::string text, std::shared_ptr<const model::Model> model = {})  // implicit: a text is a twin
+      : text(std::move(text)), model(std::move(model)) {}
+  std::string text;
+  std::shared_ptr<const model::Model> model;
+};
+
+// Tokens tried behind one of a row's streams: what would come after them, without choosing them.
+struct Trial {
+  size_t stream = 0;  // 0: the main one; i + 1: this Control's twin i
+  std::vector<int32_t> tokens;
+};
+
+// What a row runs in.
+struct Setting {
+  const model::Model& model;
+  nn::Compute compute;
 };
 
 // One decoding step of one row: its streams' next-token logits, f32 [vocab] each.
@@ -25,24 +49,40 @@ struct Step {
   bool finish = false;  // set: the row ends before another token is chosen
   // What Controls read of this step, by name; Generated keeps one number a token. Nothing goes by it.
   std::map<std::string, double> notes = {};
+  std::vector<Tensor> tried = {};      // of this Control's trials, in their order: logits after each
+  const Sampling* sampling = nullptr;  // how the token will be drawn, with the noise of this sequence
+  uint64_t sequence = 0;
+  Tensor noise = {};  // set, f32 [vocab]: in place of the sampler's own Gumbel noise
 };
 
 class Control {
  public:
   virtual ~Control() = default;
+  // Once a row, before anything else.
+  virtual void begin(const Setting&) {}
   virtual void rewrite(Prompt&) {}
-  // Extra streams by their prompts. Each has its own cache and positions; the chosen token is appended to all.
-  virtual std::vector<std::string> twins(const Prompt&) { return {}; }
-  // Taps on the main stream's rows (`sequences` is filled in by the loop).
+  // Extra streams. Each has its own cache and positions; the chosen token is appended to all.
+  virtual std::vector<Twin> twins(const Prompt&) { return {}; }
+  // Taps on the main stream's rows (`sequences` is filled in by the loop), and on those of twin i.
   virtual std::vector<model::Tap> taps() { return {}; }
   virtual bool taps_all_streams() const { return false; }
+  virtual std::vector<model::Tap> twin_taps(size_t) { return {}; }
+  // Of a further sample of the same prompt: takes over what `first` read of the prompt while that was computed.
+  virtual void follow(const Control&) {}
+  // Asked before combine, which then finds the logits in step.tried.
+  virtual std::vector<Trial> trials(const Step&) { return {}; }
   // New logits for the step; the default changes nothing.
   virtual Tensor combine(Step& step) { return step.logits; }
 };
 
+using MakeControl = std::function<std::unique_ptr<Control>()>;
+
+// `make` gives a row's Control; or `open` reads what all rows share (a file, a second model) once, and gives their
+// maker.
 struct ControlEntry {
   Card card;
-  std::unique_ptr<Control> (*make)(const Json& params);  // params are complete and checked
+  std::unique_ptr<Control> (*make)(const Json& params) = nullptr;  // params are complete and checked
+  MakeControl (*open)(const Json& params) = nullptr;
 };
 
 // "cad:alpha=0.5" resolved against the registry; or a method's own Control, which holds what no parameter can say
@@ -50,7 +90,7 @@ struct ControlEntry {
 struct ControlSpec {
   const ControlEntry* entry = nullptr;
   Json params = {};
-  std::function<std::unique_ptr<Control>()> own = {};  // called once a row
+  MakeControl own = {};  // called once a row
   std::unique_ptr<Control> make() const { return own ? own() : entry->make(params); }
 };
 ControlSpec control_from(const std::string& text);

@@ -9,7 +9,8 @@ namespace ken::generate {
 
 ControlSpec control_from(const std::string& id, const Json& params) {
   const ControlEntry& entry = Registry<ControlEntry>::get().at("control", id);
-  return {&entry, resolve_params(entry.card, params)};
+  const Json resolved = resolve_params(entry.card, params);
+  return {&entry, resolved, entry.open ? entry.open(resolved) : MakeControl()};
 }
 
 ControlSpec control_from(const std::string& text) {
@@ -38,8 +39,10 @@ size_t common(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
   return size_t(std::mismatch(a.begin(), a.begin() + long(n), b.begin()).first - a.begin());
 }
 
-// One token sequence with its own positions and cache.
+// One token sequence with its own positions, in its model's cache.
 struct Stream {
+  const model::Model* model;
+  nn::KvCache* cache;
   std::vector<int32_t> pending;  // not yet in the cache
   int cached = -1;
   Tensor logits;  // [vocab] after the last pass
@@ -50,16 +53,40 @@ struct RowControl {
   size_t first_twin = 0, twins = 0;  // its streams
 };
 
-// One generation: request `request`, sample `sample`. Stream 0 is the main one.
+// One generation: request `request`, sample `sample`. Stream 0 is the main one. Controls come last, so that they, and
+// the models that they hold, go last.
 struct Active {
   size_t request, sample;
-  std::vector<Stream> streams;
-  std::vector<RowControl> controls;
+  std::vector<std::shared_ptr<const model::Model>> models = {};  // of twins
+  std::vector<Stream> streams = {};
+  std::vector<RowControl> controls = {};
   Generated result;
   std::string decoded;  // raw text of result.tokens
   size_t streamed = 0;
   bool done = false;
 };
+
+// Tokens that a pass reads behind a stream's sequence, or behind a fork of it, and where their logits go.
+struct Reading {
+  Active* row;
+  size_t stream;
+  std::vector<int32_t> tokens;
+  int cached;
+  Tensor* logits;
+};
+
+// A stream's taps: those of the row, where they are meant for it, and its own.
+std::vector<model::Tap> taps_of(const Active& row, size_t stream) {
+  std::vector<model::Tap> taps;
+  const bool same_model = row.streams[stream].model == row.streams[0].model;
+  for (const auto& c : row.controls) {
+    if (stream == 0 || (same_model && c.control->taps_all_streams()))
+      for (auto& tap : c.control->taps()) taps.push_back(std::move(tap));
+    if (stream >= c.first_twin && stream < c.first_twin + c.twins)
+      for (auto& tap : c.control->twin_taps(stream - c.first_twin)) taps.push_back(std::move(tap));
+  }
+  return taps;
+}
 
 class Loop {
  public:
@@ -143,20 +170,46 @@ class Loop {
                    {.compute = options_.compute, .cache = &cache_, .logits = model::ForwardOptions::Logits::none});
   }
 
+  // The cache of this model's streams: the main one's, or one for each other model.
+  nn::KvCache& cache_of(const model::Model& model) {
+    if (&model == &model_) return cache_;
+    const auto found = others_.find(&model);
+    if (found != others_.end()) return found->second;
+    check_vocabulary(model);
+    return others_.emplace(&model, model::make_cache(model, options_.compute)).first->second;
+  }
+
+  // Its logits are combined with the main model's token by token.
+  void check_vocabulary(const model::Model& other) const {
+    if (other.config.vocab != model_.config.vocab)
+      fail("generate", "{} has {} tokens and {} has {}: a second model must share the first one's vocabulary",
+           other.config.name, other.config.vocab, model_.config.name, model_.config.vocab);
+    if (!other.tokenizer || !model_.tokenizer || other.tokenizer == model_.tokenizer) return;
+    if (other.tokenizer->vocab_size() != model_.tokenizer->vocab_size())
+      fail("generate", "the tokenizers of {} and {} differ", other.config.name, model_.config.name);
+    for (int32_t t = 0; t < model_.tokenizer->vocab_size(); ++t)
+      if (other.tokenizer->pieces[size_t(t)] != model_.tokenizer->pieces[size_t(t)])
+        fail("generate",
+             "token {} is '{}' for {} and '{}' for {}: a second model must share the first one's vocabulary", t,
+             other.tokenizer->pieces[size_t(t)], other.config.name, model_.tokenizer->pieces[size_t(t)],
+             model_.config.name);
+  }
+
   // `shares`: whether its keys and values are those of a plain pass, so that a common beginning fits.
-  Stream open(std::vector<int32_t> tokens, int64_t room, bool shares) {
-    if (int64_t(tokens.size()) + room > model_.config.context) {
+  Stream open(const model::Model& model, std::vector<int32_t> tokens, int64_t room, bool shares) {
+    if (int64_t(tokens.size()) + room > model.config.context) {
       fail("generate", "the prompt has {} tokens and {} more are asked for; the model's context holds {}",
-           tokens.size(), room, model_.config.context);
+           tokens.size(), room, model.config.context);
     }
+    nn::KvCache& cache = cache_of(model);
     ++open_streams_;
     // At least one token is read anew: it gives the logits.
     const size_t n = shares && !tokens.empty() ? std::min(common(tokens, root_tokens_), tokens.size() - 1) : 0;
-    if (root_ < 0 || int64_t(n) < least_shared) return {std::move(tokens), cache_.open(), {}};
-    const int sequence = cache_.fork(root_);
-    cache_.truncate(sequence, int64_t(n));
+    if (root_ < 0 || int64_t(n) < least_shared) return {&model, &cache, std::move(tokens), cache.open(), {}};
+    const int sequence = cache.fork(root_);
+    cache.truncate(sequence, int64_t(n));
     tokens.erase(tokens.begin(), tokens.begin() + long(n));
-    return {std::move(tokens), sequence, {}};
+    return {&model, &cache, std::move(tokens), sequence, {}};
   }
 
   Active start(size_t r) {
@@ -165,53 +218,74 @@ class Loop {
     Prompt prompt = request.prompt;
     for (const auto& spec : request.controls) {
       row.controls.push_back({spec.make()});
+      row.controls.back().control->begin({model_, options_.compute});
       row.controls.back().control->rewrite(prompt);
     }
     const bool rewritten = prompt.text != request.prompt.text;
-    const auto ids_of = [&](const std::string& text) { return prompt_ids(model_, text, prompt.chat.get()); };
-    const bool plain = std::all_of(row.controls.begin(), row.controls.end(),
-                                   [](const RowControl& c) { return c.control->taps().empty(); });
-    std::vector<int32_t> tokens = rewritten ? ids_of(prompt.text) : ids(request);
+    std::vector<int32_t> tokens = rewritten ? prompt_ids(model_, prompt.text, prompt.chat.get()) : ids(request);
     if (options_.kept && r == 0) kept_tokens_ = tokens;
-    row.streams.push_back(open(std::move(tokens), request.max_tokens, plain));
+    // All streams are known before any is opened: taps depend on which there are.
+    std::vector<std::vector<int32_t>> read{std::move(tokens)};
+    row.streams.push_back({&model_, nullptr, {}, -1, {}});
     for (auto& control : row.controls) {
       control.first_twin = row.streams.size();
-      for (const auto& text : control.control->twins(prompt))
-        row.streams.push_back(open(ids_of(text), request.max_tokens, plain));
+      for (auto& twin : control.control->twins(prompt)) {
+        const model::Model& model = twin.model ? *twin.model : model_;
+        read.push_back(prompt_ids(model, twin.text, prompt.chat.get()));
+        row.streams.push_back({&model, nullptr, {}, -1, {}});
+        if (twin.model) row.models.push_back(std::move(twin.model));
+      }
       control.twins = row.streams.size() - control.first_twin;
+    }
+    for (size_t s = 0; s < row.streams.size(); ++s) {
+      const bool shares = row.streams[s].model == &model_ && taps_of(row, s).empty();
+      row.streams[s] = open(*row.streams[s].model, std::move(read[s]), request.max_tokens, shares);
     }
     return row;
   }
 
   // One forward pass over every stream that holds pending tokens.
   void pass() {
+    std::vector<Reading> readings;
+    for (auto& row : active_)
+      for (size_t s = 0; s < row.streams.size(); ++s) {
+        Stream& stream = row.streams[s];
+        readings.push_back({&row, s, std::move(stream.pending), stream.cached, &stream.logits});
+        stream.pending.clear();
+      }
+    read(readings);
+  }
+
+  // The logits after each reading: one pass a model.
+  void read(const std::vector<Reading>& readings) {
+    std::vector<const model::Model*> models;
+    for (const auto& r : readings)
+      if (const auto* m = model_of(r); std::find(models.begin(), models.end(), m) == models.end()) models.push_back(m);
+    for (const auto* model : models) read_with(*model, readings);
+  }
+
+  static const model::Model* model_of(const Reading& r) { return r.row->streams[r.stream].model; }
+
+  void read_with(const model::Model& model, const std::vector<Reading>& readings) {
     std::vector<model::Row> rows;
-    std::vector<Stream*> streams;
+    std::vector<Tensor*> results;
     std::vector<model::Tap> taps;
-    for (auto& row : active_) {
-      const int main = int(rows.size());
-      for (auto& stream : row.streams) {
-        // One token behind a shared beginning is still the prompt's.
-        const bool prompt = row.result.tokens.empty();
-        rows.push_back({stream.pending, stream.cached, prompt ? std::optional(model::Phase::prefill) : std::nullopt});
-        streams.push_back(&stream);
+    for (const auto& r : readings) {
+      if (model_of(r) != &model) continue;
+      for (auto& tap : taps_of(*r.row, r.stream)) {
+        tap.sequences = {int(rows.size())};
+        taps.push_back(std::move(tap));
       }
-      for (auto& c : row.controls) {
-        for (model::Tap tap : c.control->taps()) {
-          tap.sequences = {main};
-          if (c.control->taps_all_streams())
-            for (int s = main + 1; s < int(rows.size()); ++s) tap.sequences.push_back(s);
-          taps.push_back(std::move(tap));
-        }
-      }
+      // One token behind a shared beginning is still the prompt's.
+      const bool prompt = r.row->result.tokens.empty();
+      rows.push_back({r.tokens, r.cached, prompt ? std::optional(model::Phase::prefill) : std::nullopt});
+      results.push_back(r.logits);
     }
-    const model::TapPlan plan(model_.config, std::move(taps));
-    const model::Batch batch = model::pack(rows, model_.config.vocab, &cache_);
-    const Tensor logits = model::forward(model_, batch, {options_.compute, &plan, &cache_}).logits.to(at::kCPU);
-    for (size_t i = 0; i < streams.size(); ++i) {
-      streams[i]->logits = logits.select(0, int64_t(i));
-      streams[i]->pending.clear();
-    }
+    nn::KvCache& cache = cache_of(model);
+    const model::TapPlan plan(model.config, std::move(taps));
+    const model::Batch batch = model::pack(rows, model.config.vocab, &cache);
+    const Tensor logits = model::forward(model, batch, {options_.compute, &plan, &cache}).logits.to(at::kCPU);
+    for (size_t i = 0; i < results.size(); ++i) *results[i] = logits.select(0, int64_t(i));
   }
 
   // After its prefill a request with several samples becomes several rows that share its cache.
@@ -226,45 +300,96 @@ class Loop {
 
   Active fork(const Active& parent, size_t sample) {
     Active row{.request = parent.request, .sample = sample};
-    for (const auto& stream : parent.streams) row.streams.push_back({{}, cache_.fork(stream.cached), stream.logits});
+    row.models = parent.models;
+    for (const auto& stream : parent.streams)
+      row.streams.push_back({stream.model, stream.cache, {}, stream.cache->fork(stream.cached), stream.logits});
     open_streams_ += row.streams.size();
     const auto& specs = requests_[parent.request].controls;
     for (size_t c = 0; c < specs.size(); ++c) {
       Prompt prompt = requests_[parent.request].prompt;
       row.controls.push_back({specs[c].make(), parent.controls[c].first_twin, parent.controls[c].twins});
-      row.controls.back().control->rewrite(prompt);
-      row.controls.back().control->twins(prompt);  // a Control may keep state from being asked
+      Control& control = *row.controls.back().control;
+      control.begin({model_, options_.compute});
+      control.rewrite(prompt);
+      control.twins(prompt);  // a Control may keep state from being asked
+      control.follow(*parent.controls[c].control);
     }
     return row;
   }
 
   // A row's next token and what its distribution is like.
   struct Choice {
-    Tensor logits;  // [vocab] f32, after the controls
+    Tensor logits;      // [vocab] f32, after the controls
+    Tensor noise = {};  // [vocab] f32, if a control brought it
     int32_t token = 0;
-    Spread spread;
-    std::vector<Alternative> alternatives;
-    std::map<std::string, double> notes;   // of the controls
-    bool finite = true, finished = false;  // finished: by a control
+    Spread spread = {};
+    std::vector<Alternative> alternatives = {};
+    std::map<std::string, double> notes = {};  // of the controls
+    bool finite = true, finished = false;      // finished: by a control
   };
 
-  Choice combined(Active& row) const {
-    Step step{row.streams[0].logits, {}, int64_t(row.result.tokens.size()), &row.result.tokens};
-    for (auto& c : row.controls) {
-      step.twins.clear();
-      for (size_t t = 0; t < c.twins; ++t) step.twins.push_back(row.streams[c.first_twin + t].logits);
-      step.logits = c.control->combine(step);
+  // The steps of all rows after their Controls, which take their turns together, so that the trials of all rows share
+  // a pass.
+  std::vector<Step> combined() {
+    std::vector<Step> steps;
+    size_t most = 0;
+    for (auto& row : active_) {
+      const Request& request = requests_[row.request];
+      steps.push_back({.logits = row.streams[0].logits,
+                       .index = int64_t(row.result.tokens.size()),
+                       .chosen = &row.result.tokens,
+                       .sampling = &request.sampling,
+                       .sequence = sequence_of(row)});
+      most = std::max(most, row.controls.size());
     }
-    return {.logits = step.logits.to(at::kFloat).contiguous(), .notes = std::move(step.notes), .finished = step.finish};
+    for (size_t c = 0; c < most; ++c) {
+      for (size_t i = 0; i < active_.size(); ++i) {
+        if (c >= active_[i].controls.size()) continue;
+        const RowControl& control = active_[i].controls[c];
+        steps[i].twins.clear();
+        for (size_t t = 0; t < control.twins; ++t)
+          steps[i].twins.push_back(active_[i].streams[control.first_twin + t].logits);
+      }
+      try_out(steps, c);
+      for (size_t i = 0; i < active_.size(); ++i)
+        if (c < active_[i].controls.size()) steps[i].logits = active_[i].controls[c].control->combine(steps[i]);
+    }
+    return steps;
   }
+
+  // What Control c of each row wants to know of tokens not chosen yet: read behind forks of its streams.
+  void try_out(std::vector<Step>& steps, size_t c) {
+    std::vector<Reading> readings;
+    for (size_t i = 0; i < active_.size(); ++i) {
+      steps[i].tried.clear();
+      if (c >= active_[i].controls.size()) continue;
+      const RowControl& control = active_[i].controls[c];
+      const std::vector<Trial> trials = control.control->trials(steps[i]);
+      steps[i].tried.resize(trials.size());
+      for (size_t t = 0; t < trials.size(); ++t) {
+        if (trials[t].stream > control.twins)
+          fail("generate", "a trial names stream {} of {}", trials[t].stream, control.twins);
+        const size_t s = trials[t].stream == 0 ? 0 : control.first_twin + trials[t].stream - 1;
+        const Stream& stream = active_[i].streams[s];
+        readings.push_back({&active_[i], s, trials[t].tokens, stream.cache->fork(stream.cached), &steps[i].tried[t]});
+      }
+    }
+    if (readings.empty()) return;
+    read(readings);
+    for (const auto& r : readings) r.row->streams[r.stream].cache->close(r.cached);
+  }
+
+  uint64_t sequence_of(const Active& row) const { return requests_[row.request].key << 16 | row.sample; }
 
   void draw(const Active& row, Choice& choice) const {
     const std::span<const float> values(choice.logits.data_ptr<float>(), size_t(choice.logits.numel()));
     choice.spread = spread(values);
     choice.finite = std::isfinite(choice.spread.max) && !std::isnan(choice.spread.log_sum);
     if (!choice.finite) return;
-    const uint64_t sequence = requests_[row.request].key << 16 | row.sample;
-    choice.token = sample(values, requests_[row.request].sampling, sequence, row.result.tokens.size());
+    const Sampling& sampling = requests_[row.request].sampling;
+    choice.token = choice.noise.defined()
+                       ? sample(values, sampling, {choice.noise.data_ptr<float>(), size_t(choice.noise.numel())})
+                       : sample(values, sampling, sequence_of(row), row.result.tokens.size());
     if (const int64_t n = requests_[row.request].alternatives; n > 0)
       choice.alternatives = likeliest(values, n, choice.spread);
   }
@@ -272,7 +397,15 @@ class Loop {
   // Controls may keep state and texts are passed on in order, so only the loops over the vocabulary run side by side.
   void choose_all() {
     std::vector<Choice> choices;
-    for (auto& row : active_) choices.push_back(combined(row));
+    for (Step& step : combined()) {
+      choices.push_back({.logits = step.logits.to(at::kFloat).contiguous(),
+                         .noise = step.noise.defined() ? step.noise.to(at::kFloat).contiguous() : Tensor(),
+                         .notes = std::move(step.notes),
+                         .finished = step.finish});
+      if (step.noise.defined() && step.noise.numel() != model_.config.vocab)
+        fail("generate", "a control's noise has {} numbers; the vocabulary {}", step.noise.numel(),
+             model_.config.vocab);
+    }
     const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, model_.config.vocab));
     at::parallel_for(0, int64_t(choices.size()), grain, [&](int64_t begin, int64_t end) {
       const at::NoGradGuard none_here;  // the mode belongs to a thread
@@ -395,7 +528,7 @@ class Loop {
         continue;
       }
       if (options_.kept && row.request == 0 && row.sample == 0) keep(row);
-      for (auto& stream : row.streams) cache_.close(stream.cached);
+      for (auto& stream : row.streams) stream.cache->close(stream.cached);
       open_streams_ -= row.streams.size();
       results_[row.request][row.sample] = std::move(row.result);
       ++finished_;
@@ -416,7 +549,8 @@ class Loop {
   const GenerateOptions& options_;
   std::optional<nn::KvCache> own_;
   nn::KvCache& cache_;
-  int root_ = -1;  // the common beginning's sequence
+  std::map<const model::Model*, nn::KvCache> others_;  // of second models
+  int root_ = -1;                                      // the common beginning's sequence
   std::vector<int32_t> root_tokens_, kept_tokens_;
   std::vector<std::vector<Generated>> results_;
   std::vector<Active> active_;

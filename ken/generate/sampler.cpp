@@ -169,18 +169,47 @@ std::vector<Alternative> likeliest(std::span<const float> logits, int64_t count,
   return result;
 }
 
+namespace {
+
+bool filters(const Sampling& s) { return s.top_k > 0 || s.top_p < 1 || s.min_p > 0; }
+
+// The lowest id of the highest logit; -1: none is finite.
+int32_t likeliest_token(std::span<const float> logits, float best) {
+  const auto at = std::find(logits.begin(), logits.end(), best);
+  return at == logits.end() ? -1 : int32_t(at - logits.begin());
+}
+
+}  // namespace
+
 int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t sequence, uint64_t step) {
   const float best = nn::largest(logits);
-  const auto first = int32_t(std::find(logits.begin(), logits.end(), best) - logits.begin());
-  if (sampling.temperature <= 0 || size_t(first) == logits.size()) return first;
+  const int32_t first = likeliest_token(logits, best);
+  if (sampling.temperature <= 0 || first < 0) return first;
   Race race(logits, sampling, sequence, step);
   race.enter(first);
-  if (sampling.top_k > 0 || sampling.top_p < 1 || sampling.min_p > 0) {
+  if (filters(sampling)) {
     for (const int32_t token : filtered(logits, double(best), sampling)) race.enter(token);
   } else {
     race.enter_all();
   }
   return race.chosen();
+}
+
+int32_t sample(std::span<const float> logits, const Sampling& sampling, std::span<const float> noise) {
+  const float best = nn::largest(logits);
+  int32_t chosen = likeliest_token(logits, best);
+  if (sampling.temperature <= 0 || chosen < 0) return chosen;
+  double highest = -INFINITY;
+  const auto enter = [&](int32_t token) {
+    const double value = double(logits[size_t(token)]) / sampling.temperature + double(noise[size_t(token)]);
+    if (value > highest || (value == highest && token < chosen)) highest = value, chosen = token;
+  };
+  if (filters(sampling)) {
+    for (const int32_t token : filtered(logits, double(best), sampling)) enter(token);
+  } else {
+    for (int32_t token = 0; token < int32_t(logits.size()); ++token) enter(token);
+  }
+  return chosen;
 }
 
 }  // namespace ken::generate

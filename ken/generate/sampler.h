@@ -19,6 +19,9 @@ void check(const Sampling& sampling);  // UsageError naming the value out of ran
 // tokens that the filters keep. Filters apply to the tempered distribution in the order top-k, top-p, min-p.
 int32_t sample(std::span<const float> logits, const Sampling& sampling, uint64_t sequence, uint64_t step);
 
+// The same with noise of the caller's, one number a token.
+int32_t sample(std::span<const float> logits, const Sampling& sampling, std::span<const float> noise);
+
 // The Gumbel noise of one token.
 double gumbel(uint64_t seed, uint64_t sequence, uint64_t step, uint64_t token);
 

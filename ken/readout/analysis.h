@@ -25,6 +25,9 @@ struct AnalysisResult {
   Json table;  // numbers as {value, n, ci, metric}
   std::map<std::string, at::Tensor> tensors;
   std::vector<Probe> probes = {};  // fitted on all items: what `probe-stream` reads while a model answers
+  // Set: the tensors are what the Control of this id applies, and this describes them in their file (lever.h).
+  Json lever = nullptr;
+};
 };
 
 struct AnalysisEntry {

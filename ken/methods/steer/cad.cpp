@@ -11,7 +11,7 @@ class Cad final : public Control {
  public:
   Cad(double alpha, double mask) : alpha_(alpha), mask_(mask) {}
 
-  std::vector<std::string> twins(const Prompt& prompt) override {
+  std::vector<Twin> twins(const Prompt& prompt) override {
     if (prompt.without_context.empty()) fail_usage("cad", "there is no passage to compare with; give a context");
     return {prompt.without_context};
   }
