@@ -28,7 +28,6 @@ struct AnalysisResult {
   // Set: the tensors are what the Control of this id applies, and this describes them in their file (lever.h).
   Json lever = nullptr;
 };
-};
 
 struct AnalysisEntry {
   Card card;
