@@ -43,8 +43,11 @@ Json resolve_params(const Card& card, const Json& given) {
     const auto param =
         std::find_if(card.params.begin(), card.params.end(), [&name = name](const Param& p) { return p.name == name; });
     if (param == card.params.end()) fail_usage(card.id, "{}", unknown_name("parameter", name, known));
-    check(card, *param, value);
-    result[name] = value;
+    // On a command line a text may look like a number: layers=3.
+    const bool as_text = param->standard.is_string() && (value.is_number() || value.is_boolean());
+    const Json fitted = as_text ? Json(value.dump()) : value;
+    check(card, *param, fitted);
+    result[name] = fitted;
   }
   return result;
 }

@@ -71,5 +71,13 @@ TEST(CardTest, NearNamesComeNearestFirstAndAtMostThree) {
   EXPECT_TRUE(near_names(std::string(1 << 20, 'x'), known).empty()) << "a hostile name is cut before it is compared";
 }
 
+TEST(CardTest, a_text_that_looks_like_a_number_stays_a_text) {
+  Card card{.id = "method", .params = {{"layers", "", "which"}, {"mode", "add", "how", -1e300, 1e300, {"add", "set"}}}};
+  EXPECT_EQ(resolve_params(card, parse_named_params("method:layers=3").params)["layers"], "3");
+  EXPECT_EQ(resolve_params(card, {{"layers", true}})["layers"], "true");
+  EXPECT_THROW(resolve_params(card, {{"layers", Json::array()}}), UsageError);
+  EXPECT_THROW(resolve_params(card, {{"mode", 3}}), UsageError);
+}
+
 }  // namespace
 }  // namespace ken
