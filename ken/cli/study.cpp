@@ -14,6 +14,7 @@ struct Flags {
   uint64_t seed = 0;
   int64_t samples = 10;
   size_t limit = 0;
+  std::vector<std::string> controls;
 };
 
 std::string known_shapes() {
@@ -33,6 +34,11 @@ void run(const Flags& flags) {
                               .compute = nn::compute_from(flags.common.compute),
                               .samples = flags.samples,
                               .progress = printer()};
+  for (const auto& text : flags.controls) {
+    const NamedParams named = parse_named_params(text);
+    options.levers.push_back({named.name, named.params});
+    generate::control_from(named.name, named.params);  // a mistake is told before anything is asked
+  }
   if (const auto abstention = abstention_from(flags.abstain, *model)) {
     options.calibration = std::make_shared<const evidence::Calibration>(abstention->calibration);
     options.abstain_under = abstention->under;
@@ -69,6 +75,8 @@ void add(CLI::App& app) {
   app.add_option("--samples", flags->samples, "answers sampled a question, for semantic entropy")
       ->capture_default_str()
       ->check(CLI::Range(2, 100));
+  app.add_option("--control", flags->controls,
+                 "NAME[:key=value,...]: show what this control moves and breaks; again for another");
   add_abstain_flags(app, flags->abstain);
   add_prompt_flags(app, flags->prompt);
   add_common(app, flags->common, "fast");

@@ -1,4 +1,4 @@
-// What happens when a passage and memory disagree, and what a lever moves.
+// What happens when a passage and memory disagree.
 #include <map>
 
 #include "ken/base/error.h"
@@ -60,35 +60,6 @@ Json conflict_section(const Rows& rows, const Bands& bands) {
                                     {"examples", examples(reading[label], 3, right_or_wrong)}});
   section["examples"] = examples(plain_conflicts, 4, [](const Json& r) { return r.at("followed").get<std::string>(); });
   return section;
-}
-
-Json lever_section(const Rows& rows) {
-  std::map<double, Rows> settings;
-  for (const Json* r : rows) settings[r->at("alpha").get<double>()].push_back(r);
-  if (settings.empty()) return Json::array();
-  Json points = Json::array();
-  for (const auto& [alpha, group] : settings) {
-    const auto kind = [&group = group](const char* name, bool known_only) {
-      return where(group,
-                   [=](const Json& r) { return r.at("kind") == name && (!known_only || r.at("known").get<bool>()); });
-    };
-    const auto rate = [](const std::string& label, const Json& number) {
-      return Json{{"label", label}, {"rate", number}};
-    };
-    const Rows conflict = kind("conflict", false);
-    Json point{{"setting", fmt::format("{:g}", alpha)}, {"moved", Json::array()}, {"broke", Json::array()}};
-    if (!conflict.empty()) {
-      const Json f = follow("", conflict);
-      point["moved"] = {rate("answers from the context", f["context"]), rate("answers from memory", f["memory"])};
-      point["broke"].push_back(rate("answers from neither", f["neither"]));
-    }
-    if (const Rows agree = kind("agree", false); !agree.empty())
-      point["broke"].push_back(rate("right beside an agreeing passage", share(agree, "accuracy", right)));
-    if (const Rows other = kind("irrelevant", true); !other.empty())
-      point["broke"].push_back(rate("known facts right beside an irrelevant passage", share(other, "accuracy", right)));
-    points.push_back(point);
-  }
-  return {{{"id", "cad"}, {"title", "Context-aware decoding"}, {"parameter", "alpha"}, {"points", points}}};
 }
 
 }  // namespace ken::study

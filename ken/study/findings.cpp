@@ -175,7 +175,7 @@ void about_levers(const Json& study, Json& out) {
       return point.at("moved").empty() ? NAN : value(point.at("moved").at(0).at("rate"));
     };
     for (const Json& point : lever.at("points")) {
-      if (point.at("setting") == "0") plain = &point;
+      if (point.at("setting") == "0" || point.at("setting") == "off") plain = &point;
       if (!best || moved(point) > moved(*best)) best = &point;
     }
     if (!plain || !best || std::isnan(moved(*plain))) continue;
@@ -187,9 +187,11 @@ void about_levers(const Json& study, Json& out) {
                     lever.at("title").get<std::string>(), 100 * moved(*plain), 100 * moved(*best),
                     lever.at("parameter").get<std::string>(), setting, percent(plain->at("broke").at(0).at("rate")),
                     percent(best->at("broke").at(0).at("rate"))),
-        best == plain ? ""
-                      : fmt::format("To make it follow passages: --control {}:{}={}", lever.at("id").get<std::string>(),
-                                    lever.at("parameter").get<std::string>(), setting)));
+        best == plain
+            ? ""
+            : fmt::format(
+                  "To make it follow passages: --control {}{}", lever.at("id").get<std::string>(),
+                  setting == "on" ? "" : fmt::format(":{}={}", lever.at("parameter").get<std::string>(), setting))));
   }
 }
 

@@ -1,6 +1,6 @@
 #include "ken/base/error.h"
 #include "ken/study/embedded.h"
-#include "ken/study/study.h"
+#include "ken/study/levers.h"
 
 extern "C" {
 extern const std::byte ken_embedded_model_begin[], ken_embedded_model_end[];
@@ -28,6 +28,10 @@ std::string report_html(const Json& study) {
       data += c;
   }
   return std::string(page.substr(0, begin + open.size())) + data + std::string(page.substr(end));
+}
+
+std::string sweep_html(const Json& lever, const std::string& model, const std::string& facts) {
+  return report_html({{"schema", "ken.sweep/1"}, {"model", model}, {"facts", facts}, {"lever", lever}});
 }
 
 }  // namespace ken::study

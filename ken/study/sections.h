@@ -57,6 +57,5 @@ Json recall_section(const Rows& recall, const Rows& variants, const Rows& claims
 // `under` is the confidence below which answers are withheld, where the rows have a calibrated one.
 Json certainty_section(const Rows& recall, uint64_t seed, double under);
 Json conflict_section(const Rows& context, const Bands& bands);  // null without rows
-Json lever_section(const Rows& lever);
 
 }  // namespace ken::study

@@ -4,13 +4,13 @@
 
 #include <chrono>
 #include <set>
-#include <unordered_map>
 
 #include "ken/base/error.h"
 #include "ken/evidence/asking.h"
 #include "ken/evidence/evidence.h"
 #include "ken/evidence/options.h"
 #include "ken/readout/analysis.h"
+#include "ken/study/levers.h"
 #include "ken/study/rows.h"
 #include "ken/study/sections.h"
 
@@ -18,6 +18,7 @@ namespace ken::study {
 namespace {
 
 constexpr size_t block_size = 256;
+constexpr size_t most_lever_conflicts = 200;
 constexpr int most_probed = 1000;  // more items move the map little and take seconds
 constexpr const char* exact_match = "exact match after SQuAD normalisation";
 
@@ -89,11 +90,12 @@ class Study {
     add_stage("context", facts_.contexts.size(), block_size, [this](size_t b, size_t e) { return context(b, e); });
     add_stage("variant", variants_.size(), block_size, [this](size_t b, size_t e) { return variant(b, e); });
     add_stage("claim", facts_.claims.size(), block_size, [this](size_t b, size_t e) { return claim(b, e); });
-    choose_lever_items();
-    for (double alpha : lever_items_.empty() ? std::vector<double>{} : options_.alphas) {
-      add_stage("lever", lever_items_.size(), lever_items_.size(),
-                [this, alpha](size_t b, size_t e) { return lever(alpha, b, e); });
-    }
+    if (!facts_.contexts.empty()) lever_items_ = lever_items(facts_, style_, options_.seed, most_lever_conflicts);
+    for (const auto& lever : lever_items_.contexts.empty() ? std::vector<StudyLever>{} : options_.levers)
+      for (auto& setting : lever_settings(lever))
+        add_stage("lever", lever_items_.size(), lever_items_.size(), [this, setting](size_t, size_t) {
+          return lever_rows({model_, facts_, style_, options_.seed, options_.compute}, lever_items_, setting, answers_);
+        });
     add_stage("probe", 2, 1, [this](size_t b, size_t) { return probe(b == 0 ? "correct" : "conflict"); });
   }
 
@@ -107,17 +109,6 @@ class Study {
     for (const auto& [kind, all] : kinds) {
       const size_t count = std::min(most, all.size());
       for (size_t n = 0; n < count; ++n) variants_.push_back(all[n * all.size() / count]);
-    }
-  }
-
-  // The curve is drawn on at most this many cases of each kind, the first ones: they are in random order already.
-  void choose_lever_items() {
-    std::map<std::string, size_t> taken;
-    for (size_t i = 0; i < facts_.contexts.size(); ++i) {
-      const auto& item = facts_.contexts[i];
-      const bool wanted =
-          (item.kind == "conflict" && item.intent == "none") || item.kind == "agree" || item.kind == "irrelevant";
-      if (wanted && taken[item.kind]++ < (item.kind == "conflict" ? 200u : 100u)) lever_items_.push_back(i);
     }
   }
 
@@ -138,11 +129,18 @@ class Study {
             {"seed", options_.seed},
             {"compute", nn::compute_name(options_.compute)},
             {"samples", options_.samples},
-            {"alphas", options_.alphas},
+            {"levers", levers()},
             {"prompt", style_.form()},
             {"prompt_sha256", sha256(std::as_bytes(std::span(prompt)))},
             {"calibration", options_.calibration ? options_.calibration->estimator.definition() : ""},
             {"abstain_under", options_.abstain_under}};
+  }
+
+  Json levers() const {
+    Json list = Json::array();
+    for (const auto& lever : options_.levers)
+      list.push_back({lever.control, lever.params, lever.parameter, lever.values});
+    return list;
   }
 
   Json row(const char* stage, const std::string& id, const char* metric) const {
@@ -296,30 +294,6 @@ class Study {
     return rows;
   }
 
-  std::vector<Json> lever(double alpha, size_t begin, size_t end) {
-    std::vector<generate::Request> requests;
-    for (size_t i = begin; i < end; ++i) {
-      requests.push_back(evidence::with_passage(facts_.contexts[lever_items_[i]], style_));
-      requests.back().controls.push_back(generate::control_from("cad", {{"alpha", alpha}}));
-    }
-    const auto answers = evidence::greedy_answers(model_, requests, options_.compute);
-    std::vector<Json> rows;
-    for (size_t i = begin; i < end; ++i) {
-      const auto& item = facts_.contexts[lever_items_[i]];
-      Json r = row("lever", item.id, "whose answer is given: exact match after SQuAD normalisation");
-      const std::string& text = answers[i - begin].text;
-      r.update({{"control", "cad"},
-                {"alpha", alpha},
-                {"kind", item.kind},
-                {"known", known_.count(item.fact) > 0},
-                {"answer", text},
-                {"followed", evidence::followed(text, item, memory_of(item))},
-                {"right", data::same_answer(text, item.answers)}});
-      rows.push_back(std::move(r));
-    }
-    return rows;
-  }
-
   std::vector<Json> probe(const std::string& target) {
     Json r = row("probe", target, "AUROC of held-out items, folds grouped");
     r["compute"] = "f32";
@@ -345,11 +319,11 @@ class Study {
   const StudyOptions& options_;
   std::map<std::string, std::set<std::string>> types_;  // relation -> every answer of it, normalised
   std::vector<Block> blocks_;
-  std::vector<size_t> lever_items_;
+  LeverItems lever_items_;
   std::vector<std::pair<size_t, size_t>> variants_;  // fact, variant
   size_t items_ = 0;
-  std::unordered_map<std::string, std::string> answers_;  // fact -> closed-book answer
-  std::set<std::string> known_;                           // facts answered rightly closed-book
+  std::map<std::string, std::string> answers_;  // fact -> closed-book answer
+  std::set<std::string> known_;                 // facts answered rightly closed-book
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The main job: asks a model everything in a fact set and writes study.json, rows.jsonl, run.json and report.html.
 #pragma once
+#include "ken/base/json.h"
 #include "ken/base/progress.h"
 #include "ken/data/facts.h"
 #include "ken/data/prompts.h"
@@ -8,12 +9,20 @@
 
 namespace ken::study {
 
+// A control whose effect is drawn: at these values of the parameter; without values, on and off.
+struct StudyLever {
+  std::string control;
+  Json params = Json::object();  // the others
+  std::string parameter = {};
+  std::vector<Json> values = {};
+};
+
 struct StudyOptions {
   fs::path out;
   uint64_t seed = 0;
   nn::Compute compute = nn::Compute::fast;
-  int64_t samples = 10;                                      // answers sampled a question, for semantic entropy
-  std::vector<double> alphas = {-1, -0.5, 0, 0.5, 1, 2, 4};  // of the CAD curve
+  int64_t samples = 10;  // answers sampled a question, for semantic entropy
+  std::vector<StudyLever> levers = {{"cad", Json::object(), "alpha", {-1.0, -0.5, 0.5, 1.0, 2.0, 4.0}}};
   // Set: each closed-book answer gets a calibrated confidence; answers less sure than `abstain_under` are withheld.
   std::shared_ptr<const evidence::Calibration> calibration = {};
   double abstain_under = 0;

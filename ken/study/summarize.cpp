@@ -5,6 +5,7 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/study/levers.h"
 #include "ken/study/sections.h"
 #include "ken/study/study.h"
 

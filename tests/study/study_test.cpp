@@ -13,7 +13,7 @@ namespace ken::study {
 namespace {
 
 StudyOptions options(const fs::path& out) {
-  return {.out = out, .compute = nn::Compute::f32, .samples = 3, .alphas = {0, 1}};
+  return {.out = out, .compute = nn::Compute::f32, .samples = 3, .levers = {{"cad", Json::object(), "alpha", {0, 1}}}};
 }
 
 TEST(StudyTest, a_study_cut_at_any_row_resumes_to_the_same_bytes) {

@@ -13,7 +13,7 @@ import { probes_section } from "./sections/probes";
 import { reading_section } from "./sections/reading";
 import { sure_section } from "./sections/sure";
 import { wrong_section } from "./sections/wrong";
-import { SCHEMA, type Study } from "./study";
+import { SCHEMA, SWEEP, type Study, type Sweep } from "./study";
 
 function sections_of({ recall, certainty, conflict, probes, levers }: Study): Section[] {
   return [
@@ -33,11 +33,28 @@ function report(study: Study): (HTMLElement | null)[] {
   ];
 }
 
+// What ken steer sweep found: one lever.
+function sweep_page({ model, facts, lever }: Sweep): HTMLElement {
+  const section = levers_section([lever]);
+  return h("main", { id: "pictures" },
+    h("h1", {}, `What ${lever.title} moves and breaks`), h("p", {}, `${model}, asked about ${facts}.`), part(section));
+}
+
 function start(): void {
   const page = document.getElementById("report")!;
-  const study = JSON.parse(document.getElementById("study-data")?.textContent ?? "null") as Study | null;
+  const study = JSON.parse(document.getElementById("study-data")?.textContent ?? "null") as Study | Sweep | null;
   if (!study) return page.replaceChildren(note("This report is empty: ken study fills it with what it finds."));
+  if (study.schema === SWEEP) {
+    const sweep = study as Sweep;
+    document.title = `What ${sweep.lever.title} moves and breaks`;
+    page.replaceChildren(sweep_page(sweep));
+    return open_on_paper();
+  }
   if (study.schema !== SCHEMA) return page.replaceChildren(note(`This page reads ${SCHEMA}, but the study in it is ${study.schema}. Run ken study again.`));
+  draw(page, study as Study);
+}
+
+function draw(page: HTMLElement, study: Study): void {
   document.title = `What ${study.model.name} knows of ${study.facts.name}`;
   page.replaceChildren(...report(study).filter((child) => child !== null));
   open_on_paper();

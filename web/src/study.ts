@@ -50,6 +50,8 @@ export type FindingKind = "good" | "caution" | "bad" | "info";
 export interface Finding { id: string; kind: FindingKind; text: string; advice: string }
 
 export const SCHEMA = "ken.study/2";
+export const SWEEP = "ken.sweep/1";
+export interface Sweep { schema: string; model: string; facts: string; lever: Lever }
 export interface Study {
   schema: string;
   model: {
