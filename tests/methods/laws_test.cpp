@@ -79,32 +79,6 @@ TEST(LawsTest, a_bad_parameter_is_named_with_the_near_one) {
   }
 }
 
-generate::Request passage_request() {
-  const auto facts = test::tiny_facts();
-  const auto item =
-      std::find_if(facts.contexts.begin(), facts.contexts.end(), [](const auto& c) { return c.kind == "conflict"; });
-  return evidence::with_passage(*item, world::prompt_style());
-}
-
-// The plain run holds the same rows: the control's own twins as requests of their own.
-TEST(LawsTest, a_null_setting_leaves_the_logits_bit_equal) {
-  const auto model = test::tiny_model();
-  for (const auto* entry : Registry<generate::ControlEntry>::get().all()) {
-    for (const auto compute : {nn::Compute::f32, nn::Compute::fast}) {
-      generate::Request plain = passage_request(), null = plain, twin = plain;
-      plain.max_tokens = null.max_tokens = twin.max_tokens = 1;
-      null.controls = {generate::control_from(entry->card.id, entry->card.null_setting)};
-      twin.prompt = {plain.prompt.without_context, ""};
-      generate::GenerateOptions options;
-      options.compute = compute;
-      const auto with = generate::generate(*model, {null}, options),
-                 without = generate::generate(*model, {plain, twin}, options);
-      EXPECT_EQ(with[0][0].tokens, without[0][0].tokens) << entry->card.id;
-      EXPECT_EQ(with[0][0].logprobs, without[0][0].logprobs) << entry->card.id;
-    }
-  }
-}
-
 TEST(LawsTest, leaving_a_scope_restores_the_weights_bit_for_bit) {
   const auto model = test::tiny_model();
   for (const auto& [name, matrix] : model->matrices()) {
