@@ -7,6 +7,8 @@
 // where both small models find a token unlikely, so `mask` keeps tokens that L0 finds plausible. The speculative form
 // (the small tuned model drafts, one large pass verifies) gives the same distribution faster, and is not here: the loop
 // takes one token a step.
+// A base model may be far from home in a tuned one's prompts: words in `plain`, such as an instruction or the marks of
+// a template, are read by the small pair only.
 #include "ken/generate/control.h"
 #include "ken/model/shipped.h"
 
@@ -17,10 +19,23 @@ using ModelPtr = std::shared_ptr<const model::Model>;
 
 class Eft final : public Control {
  public:
-  Eft(ModelPtr base, ModelPtr tuned, double beta, double mask)
-      : base_(std::move(base)), tuned_(std::move(tuned)), beta_(beta), mask_(mask) {}
+  Eft(ModelPtr base, ModelPtr tuned, std::vector<std::string> plain, double beta, double mask)
+      : base_(std::move(base)), tuned_(std::move(tuned)), plain_(std::move(plain)), beta_(beta), mask_(mask) {}
 
-  std::vector<Twin> twins(const Prompt& prompt) override { return {{prompt.text, tuned_}, {prompt.text, base_}}; }
+  void rewrite(Prompt& prompt) override {
+    whole_ = prompt.text;
+    for (const auto& words : plain_)
+      for (size_t at = prompt.text.find(words); at != std::string::npos; at = prompt.text.find(words, at))
+        prompt.text.erase(at, words.size());
+    if (prompt.text == whole_) return;
+    prompt.text.erase(0, prompt.text.find_first_not_of(' '));
+    prompt.text.erase(prompt.text.find_last_not_of(' ') + 1);
+  }
+
+  std::vector<Twin> twins(const Prompt& prompt) override {
+    const std::string& text = plain_.empty() ? prompt.text : whole_;
+    return {{text, tuned_}, {text, base_}};
+  }
 
   Tensor combine(Step& step) override {
     const Tensor large = step.logits;                                // [vocab]
@@ -32,6 +47,8 @@ class Eft final : public Control {
 
  private:
   ModelPtr base_, tuned_;
+  std::vector<std::string> plain_;
+  std::string whole_;  // the prompt with what is plain_
   double beta_, mask_;
 };
 
@@ -41,9 +58,14 @@ MakeControl open(const Json& p) {
   const std::string base = p["base"], tuned = p["tuned"];
   if (base.empty() != tuned.empty())
     fail_usage("eft", "a pair is needed, and only '{}' is given; give base=FILE and tuned=FILE", base + tuned);
-  return [base = opened(base), tuned = opened(tuned), beta = p["beta"].get<double>(), mask = p["mask"].get<double>()] {
-    return std::make_unique<Eft>(base, tuned, beta, mask);
-  };
+  std::vector<std::string> plain;
+  for (std::string rest = p["plain"]; !rest.empty();) {
+    const size_t end = std::min(rest.find(';'), rest.size());
+    if (end > 0) plain.push_back(rest.substr(0, end));
+    rest.erase(0, end + 1);
+  }
+  return [plain, base = opened(base), tuned = opened(tuned), beta = p["beta"].get<double>(),
+          mask = p["mask"].get<double>()] { return std::make_unique<Eft>(base, tuned, plain, beta, mask); };
 }
 
 const Register<ControlEntry> entry{
@@ -54,6 +76,7 @@ const Register<ControlEntry> entry{
               .sentence = "Adds what tuning changed in a small model to a large model's next-token logits.",
               .params = {{"base", "", "the small model before its tuning; without a pair, the row's own model twice"},
                          {"tuned", "", "the small model after it, over the same vocabulary"},
+                         {"plain", "", "words of the prompt, A;B;C, that only the small pair reads"},
                          {"beta", 1.0, "how much of the difference is added; negative takes it away", -20, 20},
                          {"mask", 0.0, "keep tokens with p >= mask * max p of the row's model; 0 keeps all", 0, 1}},
               .example = "ken generate \"answer in a sentence Q: where was Ada Lovelace born ? A:\" --control "

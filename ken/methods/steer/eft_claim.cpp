@@ -1,7 +1,7 @@
 // Emulated up-scaling (arXiv 2310.12962) on the organisms: the larger one with what tuning changed in the one of half
-// its width. Tuning taught to answer in the form that an instruction asks for, so form stands for the paper's
-// helpfulness, and the value in the answer for its factuality. Tuning also states facts, so those are asked of persons
-// whom it says nothing about: what is known of them is pretraining's. Beta is chosen on other questions.
+// its width. Tuning taught to answer in an asked form, so form stands for the paper's helpfulness and the value for its
+// factuality, asked of persons whom tuning never spoke of. The large one reads the question without the instruction,
+// which no document has; beta is chosen on other questions.
 #include "ken/base/rng.h"
 #include "ken/evidence/asking.h"
 #include "ken/model/shipped.h"
@@ -46,7 +46,6 @@ struct Asking {
   std::vector<Question> asked;
   const data::PromptStyle& style;
   const model::Model& judge;
-
   // Greedy answers, with emulated tuning where `eft` is set.
   Scores operator()(const model::Model& model, const generate::ControlSpec* eft = nullptr) const {
     std::vector<generate::Request> requests;
@@ -79,16 +78,18 @@ std::vector<Figure> run(const ClaimInput& input) {
   const auto all = questions_of(input);
   const Asking ask{{all.begin(), all.begin() + judged}, input.style, *large},
       other{{all.end() - tuned_on, all.end()}, input.style, *large};
-  const auto emulated = [&](const Asking& asking, double beta, double mask = 0) {
+  std::string told;
+  for (const auto& form : world::formats) told += fmt::format("{};", form.instruction);
+  const auto emulated = [&](const Asking& asking, double beta, const std::string& plain) {
     const auto spec = generate::control_from(
-        "eft", {{"base", "almanac-half"}, {"tuned", "almanac-half-tuned"}, {"beta", beta}, {"mask", mask}});
+        "eft", {{"base", "almanac-half"}, {"tuned", "almanac-half-tuned"}, {"beta", beta}, {"plain", plain}});
     return asking(input.model, &spec);
   };
   double best = 1, most = -1;
   for (const double beta : {0.75, 1.0, 1.25, 1.5})
-    if (const double both = emulated(other, beta).both; both > most) best = beta, most = both;
-  const Scores plain = ask(input.model), tuned = ask(*large), little = ask(*small), half = emulated(ask, 0.5),
-               two = emulated(ask, 2), chosen = emulated(ask, best);
+    if (const double both = emulated(other, beta, told).both; both > most) best = beta, most = both;
+  const Scores plain = ask(input.model), tuned = ask(*large), little = ask(*small), half = emulated(ask, 0.5, told),
+               two = emulated(ask, 2, told), chosen = emulated(ask, best, told);
   std::vector<Figure> figures{
       {"form, emulated minus the large one tuned", "share", chosen.form - tuned.form, ">=", -0.05, false, -0.2},
       {"facts, emulated minus the small one tuned", "share", chosen.fact - little.fact, ">=", 0.0, false, 0.0},
@@ -99,8 +100,8 @@ std::vector<Figure> run(const ClaimInput& input) {
     figures.push_back({fmt::format("form, {}", name), "share", s.form});
     figures.push_back({fmt::format("facts, {}", name), "share", s.fact});
   };
-  add("the large one", plain), add("beta 0.5", half), add("beta 1", emulated(ask, 1)), add("beta 2", two);
-  add("beta chosen", chosen), add("beta chosen, mask 0.001", emulated(ask, best, 0.001));
+  add("the large one", plain), add("beta 0.5", half), add("beta 1", emulated(ask, 1, told)), add("beta 2", two);
+  add("beta chosen", chosen), add("beta chosen, all read the instruction", emulated(ask, best, ""));
   add("the small one tuned", little), add("the large one tuned", tuned);
   figures.push_back({"steps whose likeliest token changes", "share", chosen.changed, "", 0, true});
   figures.push_back({"logprob of a token under the large one tuned, emulated", "nats", chosen.fluency, "", 0, true});
@@ -111,9 +112,8 @@ std::vector<Figure> run(const ClaimInput& input) {
 const Register<ClaimEntry> entry{
     {.card = {.id = "eft",
               .family = "steer",
-              .sentence =
-                  "The larger organism with the smaller one's tuning answers in the form that is asked for nearly "
-                  "as often as if it had been tuned itself, and more rightly than the smaller one."},
+              .sentence = "The larger organism with the smaller one's tuning answers in the asked form nearly as often "
+                          "as if it had been tuned itself, and more rightly than the smaller one."},
      .run = run}};
 
 }  // namespace

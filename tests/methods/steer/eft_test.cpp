@@ -24,6 +24,18 @@ TEST(EftTest, adds_the_small_ones_difference_and_masks_what_the_large_one_finds_
   EXPECT_EQ(step.notes.at("eft changed"), 0);
 }
 
+TEST(EftTest, words_in_plain_are_read_by_the_small_pair_only) {
+  const auto control = control_from("eft:plain=be brief;<user>").make();
+  Prompt prompt{"be brief <user> who ? <user>", ""};
+  control->rewrite(prompt);
+  EXPECT_EQ(prompt.text, "who ?");
+  for (const auto& twin : control->twins(prompt)) EXPECT_EQ(twin.text, "be brief <user> who ? <user>");
+  // Without them, the pair reads what other controls made of the prompt.
+  const auto whole = control_from("eft").make();
+  whole->rewrite(prompt);
+  EXPECT_EQ(whole->twins({"another", ""})[0].text, "another");
+}
+
 class EftFilesTest : public testing::Test {
  protected:
   void SetUp() override {
