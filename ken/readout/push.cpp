@@ -1,5 +1,6 @@
 #include "ken/readout/push.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "ken/base/error.h"
@@ -63,6 +64,24 @@ Push from_request(const Json& r) {
 }
 
 }  // namespace
+
+bool PushedRows::applies(const Push& push, model::Phase phase, int64_t position) const {
+  const auto n = int64_t(prompt.size());
+  const auto read = [&] {  // -1: not known
+    if (position < n) return prompt[size_t(position)];
+    return chosen && position - n < int64_t(chosen->size()) ? (*chosen)[size_t(position - n)] : -1;
+  };
+  if (position == 0 && has_bos && !push.bos) return false;
+  if (token && read() != *token) return false;
+  const auto inside = [&](const auto& range) {
+    const auto at = [n](int64_t end) { return end < 0 ? end + n : end; };
+    return position >= at(range.first) && position <= at(range.second);
+  };
+  if (!window.empty() && std::none_of(window.begin(), window.end(), inside)) return false;
+  const Trigger& t = phase == model::Phase::prefill ? push.prompt : push.decode;
+  return t.all || t.positions.count(position) > 0 || t.positions.count(position - n) > 0 ||
+         (!t.tokens.empty() && t.tokens.count(read()) > 0);
+}
 
 std::vector<std::pair<int64_t, int64_t>> ranges_of(const std::string& text) {
   std::vector<std::pair<int64_t, int64_t>> ranges;

@@ -18,6 +18,7 @@
 #include "ken/data/retriever.h"
 #include "ken/evidence/asking.h"
 #include "ken/evidence/option_states.h"
+#include "ken/evidence/retrieval.h"
 #include "ken/evidence/span_uncertainty.h"
 #include "ken/readout/analysis.h"
 #include "ken/readout/clusters.h"
@@ -30,61 +31,8 @@ namespace ken::readout {
 namespace {
 
 using evidence::PairScores;
-
-struct Piece {
-  data::Passage passage;
-  std::string group;
-};
-
-// A question whose answer stands in one of the pieces.
-struct Asked {
-  const data::ContextCase* item;
-  std::vector<size_t> gold;
-};
-
-// One side of the split: its pieces, what they look like to the model, and the questions about them.
-struct Side {
-  std::vector<Piece> pieces;
-  std::vector<Asked> questions;
-  std::vector<data::Passage> passages() const {
-    std::vector<data::Passage> result;
-    for (const auto& piece : pieces) result.push_back(piece.passage);
-    return result;
-  }
-};
-
-const std::vector<std::string>& answers_of(const data::ContextCase& item) {
-  return item.context_answers.empty() ? item.answers : item.context_answers;
-}
-
-void add_case(Side& side, const data::ContextCase& item, size_t words) {
-  Asked asked{&item, {}};
-  for (auto& text : data::chunks(item.context, words)) {
-    if (data::contains_answer(text, answers_of(item))) asked.gold.push_back(side.pieces.size());
-    side.pieces.push_back({{item.id, std::move(text)}, item.group});
-  }
-  if (!asked.gold.empty()) side.questions.push_back(asked);
-}
-
-// Cases of one kind, in two halves by group, at most so many a half.
-std::pair<Side, Side> sides_of(const AnalysisInput& input, const Json& params) {
-  std::vector<const data::ContextCase*> cases;
-  std::vector<std::string> groups;
-  for (const auto& item : input.facts.contexts)
-    if (item.kind == params.at("kind")) cases.push_back(&item);
-  Rng(input.seed).shuffle(cases);
-  for (const auto* item : cases) groups.push_back(item->group);
-  const auto fold = stats::grouped_folds(groups, 2, input.seed);
-  Side train, judged;
-  std::array<size_t, 2> taken{};
-  const size_t words = params.at("words"), most = params.at("max_items");
-  for (size_t i = 0; i < cases.size(); ++i)
-    if (taken[size_t(fold[i])]++ < most) add_case(fold[i] ? judged : train, *cases[i], words);
-  if (std::min(train.questions.size(), judged.questions.size()) < 20)
-    fail("uncertaintyrag", "{} and {} questions beside passages of kind '{}' are too few for two halves; 20 are needed",
-         train.questions.size(), judged.questions.size(), params.at("kind").get<std::string>());
-  return {train, judged};
-}
+using evidence::PassagePool;
+using evidence::Ranking;
 
 // The mean of a text's states.
 Tensor embed(const AnalysisInput& input, const std::vector<std::string>& texts, double depth) {
@@ -100,7 +48,7 @@ Tensor embed(const AnalysisInput& input, const std::vector<std::string>& texts, 
   return at::stack(rows);
 }
 
-std::vector<std::string> texts_of(const std::vector<Piece>& pieces) {
+std::vector<std::string> texts_of(const std::vector<evidence::Piece>& pieces) {
   std::vector<std::string> texts;
   for (const auto& piece : pieces) texts.push_back(piece.passage.text);
   return texts;
@@ -120,8 +68,8 @@ std::vector<int64_t> representatives(const Tensor& unit, size_t count, uint64_t 
 }
 
 // The candidates of each anchor by BM25, scored.
-std::vector<PairScores> score_pairs(const AnalysisInput& input, const Side& train, const std::vector<int64_t>& anchors,
-                                    size_t count) {
+std::vector<PairScores> score_pairs(const AnalysisInput& input, const PassagePool& train,
+                                    const std::vector<int64_t>& anchors, size_t count) {
   const auto lexical = data::bm25(train.passages());
   std::vector<PairScores> wanted;
   for (const int64_t a : anchors) {
@@ -154,9 +102,6 @@ std::vector<EncoderPairs> pairs_by(const std::vector<PairScores>& scored, const 
   return result;
 }
 
-// What a retriever finds for each question: pieces, best first.
-using Ranking = std::vector<std::vector<size_t>>;
-
 Ranking ranked_by(const DualEncoder& encoder, const Tensor& questions, const Tensor& pieces, size_t k) {
   const Tensor near = at::mm(encoder.encode(questions), encoder.encode(pieces).t());
   const Tensor best = std::get<1>(near.topk(int64_t(std::min(k, size_t(pieces.size(0)))), 1));
@@ -168,44 +113,8 @@ Ranking ranked_by(const DualEncoder& encoder, const Tensor& questions, const Ten
   return result;
 }
 
-Ranking ranked_by(const data::Retriever& retriever, const Side& judged, size_t k) {
-  Ranking result;
-  for (const auto& asked : judged.questions) {
-    result.emplace_back();
-    for (const auto& hit : retriever.search(asked.item->question, k)) result.back().push_back(hit.passage);
-  }
-  return result;
-}
-
-// Hits and questions, of both halves together.
-struct Count {
-  int64_t hits = 0, n = 0;
-};
-using Counts = std::map<std::string, std::map<std::string, Count>>;  // [retriever][what]
-
-// Whether the right piece is among the first k, and whether the model that reads them answers rightly.
-void judge(const AnalysisInput& input, const Side& judged, const Ranking& ranking, size_t k,
-           std::map<std::string, Count>& counts) {
-  Count &recall = counts[fmt::format("recall@{}", k)], &answered = counts[fmt::format("answers@{}", k)];
-  std::vector<generate::Request> requests;
-  for (size_t i = 0; i < judged.questions.size(); ++i) {
-    const auto& gold = judged.questions[i].gold;
-    const std::vector<size_t> first(ranking[i].begin(), ranking[i].begin() + long(std::min(k, ranking[i].size())));
-    recall.hits += std::any_of(first.begin(), first.end(),
-                               [&](size_t p) { return std::find(gold.begin(), gold.end(), p) != gold.end(); });
-    data::ContextCase item = *judged.questions[i].item;
-    item.context.clear();
-    for (const size_t p : first) item.context += (item.context.empty() ? "" : " ") + judged.pieces[p].passage.text;
-    requests.push_back(evidence::with_passage(item, input.style));
-  }
-  const auto answers = evidence::greedy_answers(input.model, requests, input.compute);
-  for (size_t i = 0; i < answers.size(); ++i)
-    answered.hits += data::same_answer(answers[i].text, answers_of(*judged.questions[i].item));
-  recall.n += int64_t(answers.size()), answered.n += int64_t(answers.size());
-}
-
 // Spearman of a score with whether the candidate is about the anchor's group.
-double relevance(const Side& train, const std::vector<PairScores>& scored, const Score& score) {
+double relevance(const PassagePool& train, const std::vector<PairScores>& scored, const Score& score) {
   std::vector<double> values, same;
   for (const auto& s : scored)
     for (size_t c = 0; c < s.candidates.size(); ++c) {
@@ -222,8 +131,8 @@ struct Half {
   double sigma = 0, by_uncertainty = 0, by_logprob = 0;  // the last two: Spearman with relevance
 };
 
-Half train_and_judge(const AnalysisInput& input, const Json& params, const Side& train, const Side& judged,
-                     Counts& counts) {
+Half train_and_judge(const AnalysisInput& input, const Json& params, const PassagePool& train,
+                     const PassagePool& judged, evidence::Counts& counts) {
   const double depth = params.at("depth");
   std::vector<std::string> asked;
   for (const auto& q : judged.questions) asked.push_back(q.item->question);
@@ -256,15 +165,15 @@ Half train_and_judge(const AnalysisInput& input, const Json& params, const Side&
       {"untrained", ranked_by(plain, questions, pool, k)},
       {"trained on mean log-probability", ranked_by(trained(mean_logprob), questions, pool, k)},
       {"trained on random pairs", ranked_by(trained(chance), questions, pool, k)},
-      {"bm25", ranked_by(*data::bm25(judged.passages()), judged, k)}};
+      {"bm25", evidence::ranked_by(*data::bm25(judged.passages()), judged, k)}};
   for (const auto& [name, ranking] : rankings)
-    for (const size_t first : std::set<size_t>{1, k}) judge(input, judged, ranking, first, counts[name]);
+    for (const size_t first : std::set<size_t>{1, k}) evidence::judge(input, judged, ranking, first, counts[name]);
   return {best, scored.size(), sigma, relevance(train, scored, su), relevance(train, scored, mean_logprob)};
 }
 
 AnalysisResult run(const AnalysisInput& input, const Json& params) {
-  const auto [one, other] = sides_of(input, params);
-  Counts counts;
+  const auto [one, other] = evidence::two_pools(input, params.at("kind"), params.at("words"), params.at("max_items"));
+  evidence::Counts counts;
   const Half a = train_and_judge(input, params, one, other, counts),
              b = train_and_judge(input, params, other, one, counts);
   AnalysisResult result;

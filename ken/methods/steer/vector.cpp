@@ -15,8 +15,8 @@
 #include "ken/base/error.h"
 #include "ken/base/read_json.h"
 #include "ken/base/select.h"
-#include "ken/evidence/instructed.h"
-#include "ken/io/records.h"
+#include "ken/evidence/behaviour_pairs.h"
+#include "ken/generate/generate.h"
 #include "ken/readout/collect.h"
 #include "ken/readout/judge.h"
 #include "ken/readout/push.h"
@@ -82,19 +82,19 @@ class Vector final : public Control {
         active_.push_back({&push, fmt::format("blocks.{}.{}", layer, push.vector.point), direction});
       }
     }
-    bos_ = setting.model.tokenizer && setting.model.tokenizer->add_bos;
-    window_ = readout::ranges_of(params_["window"]);
+    where_.has_bos = setting.model.tokenizer && setting.model.tokenizer->add_bos;
+    where_.window = readout::ranges_of(params_["window"]);
     const std::string token = params_["token"];
     if (token.empty()) return;
     const auto ids = setting.model.tokenizer ? setting.model.tokenizer->encode(token) : std::vector<int32_t>();
     if (ids.size() != 1)
       fail_usage("vector", "token='{}' is {} tokens of {}; give the text of one", token, ids.size(), config.name);
-    token_ = ids[0];
+    where_.token = ids[0];
   }
 
   // The prompt is known here as it is read.
   std::vector<Twin> twins(const Prompt& prompt) override {
-    if (model_->tokenizer && !prompt.text.empty()) prompt_ = prompt_ids(*model_, prompt.text, prompt.chat.get());
+    if (model_->tokenizer && !prompt.text.empty()) where_.prompt = prompt_ids(*model_, prompt.text, prompt.chat.get());
     return {};
   }
 
@@ -106,7 +106,7 @@ class Vector final : public Control {
   }
 
   Tensor combine(Step& step) override {
-    chosen_ = step.chosen;
+    where_.chosen = step.chosen;
     return step.logits;
   }
 
@@ -117,33 +117,10 @@ class Vector final : public Control {
     Tensor direction;
   };
 
-  int64_t token_at(int64_t position) const {
-    const auto n = int64_t(prompt_.size());
-    if (position < n) return prompt_[size_t(position)];
-    return chosen_ && position - n < int64_t(chosen_->size()) ? (*chosen_)[size_t(position - n)] : -1;
-  }
-
-  bool within_window(int64_t position) const {
-    const auto n = int64_t(prompt_.size());
-    return std::any_of(window_.begin(), window_.end(), [&](const auto& range) {
-      const auto at = [n](int64_t end) { return end < 0 ? end + n : end; };
-      return position >= at(range.first) && position <= at(range.second);
-    });
-  }
-
-  bool applies(const Push& push, const model::Site& site, int64_t position) const {
-    if (position == 0 && bos_ && !push.bos) return false;
-    if (token_ && token_at(position) != *token_) return false;
-    if (!window_.empty() && !within_window(position)) return false;
-    const Trigger& t = site.phase == model::Phase::prefill ? push.prompt : push.decode;
-    return t.all || t.positions.count(position) > 0 || t.positions.count(position - int64_t(prompt_.size())) > 0 ||
-           (!t.tokens.empty() && t.tokens.count(token_at(position)) > 0);
-  }
-
   std::optional<Tensor> pushed(const Active& a, const Tensor& x, const model::Site& site) const {
     if (x.dim() != 2) fail_usage("vector", "{} does not hold one row a token", a.point);
     std::vector<float> rows;
-    for (const int64_t position : site.positions) rows.push_back(applies(*a.push, site, position));
+    for (const int64_t position : site.positions) rows.push_back(where_.applies(*a.push, site.phase, position));
     if (std::all_of(rows.begin(), rows.end(), [](float r) { return r == 0; })) return std::nullopt;
     const Push& p = *a.push;
     const Tensor h = x.to(at::kFloat), v = a.direction.to(x.device());
@@ -164,11 +141,7 @@ class Vector final : public Control {
   Json params_;
   const model::Model* model_ = nullptr;
   std::vector<Active> active_;
-  std::vector<int32_t> prompt_;
-  const std::vector<int32_t>* chosen_ = nullptr;
-  std::vector<std::pair<int64_t, int64_t>> window_;
-  std::optional<int32_t> token_;
-  bool bos_ = false;
+  readout::PushedRows where_;
 };
 
 const Register<ControlEntry> entry{
@@ -216,41 +189,10 @@ const Register<ControlEntry> entry{
 namespace ken::readout {
 namespace {
 
-// Prompts of two behaviours, pair by pair.
-struct Pairs {
-  std::vector<Item> positive, negative;
-  std::vector<std::string> groups;
-  void add(const std::string& plus, const std::string& minus, const std::string& group,
-           const std::shared_ptr<const text::ChatTokens>& chat) {
-    for (auto [side, prompt] : {std::pair(&positive, &plus), std::pair(&negative, &minus)})
-      side->push_back({.prompt = *prompt, .places = {{.name = "last"}}, .chat = chat});
-    groups.push_back(group);
-  }
-};
-
-Pairs pairs_from(const AnalysisInput& input, const Json& params) {
-  Pairs pairs;
-  if (const std::string file = params.at("pairs"); !file.empty()) {
-    for (const auto& record : io::read_records(file)) {
-      const Json plus = record.fields.value("positive", Json()), minus = record.fields.value("negative", Json());
-      if (!plus.is_string() || !minus.is_string())
-        fail("vector", "{}:{}: a pair needs the texts 'positive' and 'negative'", file, record.line);
-      pairs.add(data::pose(input.style, plus.get<std::string>()), data::pose(input.style, minus.get<std::string>()),
-                std::to_string(record.line), input.style.tokens());
-    }
-  } else {
-    for (const auto& item : evidence::instructed_cases(input, {}, params.at("max_pairs")))
-      pairs.add(item.run(evidence::Mode::context).prompt, item.run(evidence::Mode::memory).prompt, item.item.group,
-                input.style.tokens());
-  }
-  if (pairs.groups.size() < 10) fail("vector", "{} pairs are too few; give at least ten", pairs.groups.size());
-  return pairs;
-}
-
 // Each layer: how well the direction of the other half of the groups tells the two sides apart, and how the two methods
 // agree. The directions that are kept are fitted on all pairs.
 AnalysisResult fit(const AnalysisInput& input, const Json& params) {
-  const Pairs pairs = pairs_from(input, params);
+  const auto pairs = evidence::behaviour_pairs(input, params.at("pairs"), params.at("max_pairs"));
   const std::vector<std::string> points{"blocks.*.hook_resid_post"};
   const auto states = [&](const std::vector<Item>& items) {
     return collect(input.model, items, points, input.compute, input.progress).values.select(2, 0);  // [n, layers, d]
