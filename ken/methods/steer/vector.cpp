@@ -9,12 +9,10 @@
 // the same passage under the instructions to use the passage and to use memory.
 // Reads llama.cpp's control vectors, ken's, probes, and a steering request as EasySteer takes it (several vectors).
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "ken/base/error.h"
 #include "ken/base/read_json.h"
-#include "ken/base/select.h"
 #include "ken/evidence/behaviour_pairs.h"
 #include "ken/generate/generate.h"
 #include "ken/readout/collect.h"
@@ -26,7 +24,6 @@ namespace ken::generate {
 namespace {
 
 using readout::Push;
-using readout::Trigger;
 
 // "4..8+11" of n layers, -1 the last; empty: all.
 std::set<int64_t> layers_from(const std::string& text, int64_t n) {
