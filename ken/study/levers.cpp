@@ -42,7 +42,8 @@ std::vector<double> plain_logprobs(const LeverInput& input, const std::vector<st
   for (size_t i = 0; i < written.size(); ++i)
     if (!written[i].tokens.empty())
       items.push_back({model::prompt_ids(input.model, beginnings[i]), {written[i].tokens}});
-  const auto scores = evidence::score_tokens(input.model, items, input.compute);
+  const auto scores = items.empty() ? std::vector<std::vector<evidence::OptionScore>>()
+                                    : evidence::score_tokens(input.model, items, input.compute);
   std::vector<double> result;
   size_t next = 0;
   for (const auto& text : written)
@@ -72,7 +73,8 @@ Json point_of(const std::string& setting, const Rows& rows) {
     point["broke"].push_back(rate("known facts right beside an irrelevant passage", share(other, "accuracy", right)));
   if (const Rows closed = kind("closed book", true); !closed.empty())
     point["broke"].push_back(rate("known facts right without a passage", share(closed, "accuracy", right)));
-  if (const Rows text = kind("text", false); !text.empty()) {
+  const Rows text = where(kind("text", false), [](const Json& r) { return !r.at("probability").is_null(); });
+  if (!text.empty()) {
     point["broke"].push_back(rate("probability of what it writes, a token, without the lever",
                                   average(text, "probability", "exp_mean_logprob_of_written_tokens", 0)));
     point["broke"].push_back(
@@ -192,11 +194,10 @@ std::vector<Json> lever_rows(const LeverInput& input, const LeverItems& items, c
   const std::vector<generate::Generated> written(answers.begin() + long(next), answers.end());
   const auto logprobs = plain_logprobs(input, items.beginnings, written);
   for (size_t i = 0; i < written.size(); ++i) {
-    if (written[i].tokens.empty()) continue;
     Json& row = add(fmt::format("text {}", i), "text", written[i]);
     row["metric"] = "exp of the mean logprob of the written tokens under the model without controls";
     row["known"] = false;
-    row["probability"] = std::exp(logprobs[i]);
+    row["probability"] = written[i].tokens.empty() ? Json() : Json(std::exp(logprobs[i]));  // a block has a row an item
     row["repetition"] = repetition(written[i].tokens);
   }
   return rows;

@@ -13,7 +13,7 @@ class UncertaintyRagTest : public ::testing::Test {
     const auto model = test::tiny_model();
     const auto facts = test::tiny_facts();
     const auto& entry = Registry<readout::AnalysisEntry>::get().at("analysis", "uncertaintyrag");
-    Json params{{"max_items", 40}, {"anchors", 10}, {"candidates", 6}, {"epochs", 2}, {"far", 2}};
+    Json params{{"kind", "conflict"}, {"max_items", 40}, {"anchors", 10}, {"candidates", 6}, {"epochs", 2}, {"far", 2}};
     params.update(given);
     return entry.run({*model, facts, data::prompt_style(model->metadata), 3}, resolve_params(entry.card, params));
   }
@@ -36,7 +36,7 @@ TEST_F(UncertaintyRagTest, both_halves_are_judged_and_a_larger_budget_finds_no_l
 }
 
 TEST_F(UncertaintyRagTest, the_same_seed_gives_the_same_encoder_and_training_moves_it) {
-  const auto a = run({}), b = run({});
+  const auto a = run(Json::object()), b = run(Json::object());
   EXPECT_EQ(a.table, b.table);
   const at::Tensor& w = a.tensors.at("encoder.weight");
   EXPECT_TRUE(at::equal(w, b.tensors.at("encoder.weight")));
