@@ -23,6 +23,18 @@ void add_case(PassagePool& pool, const data::ContextCase& item, size_t words) {
   if (!asked.gold.empty()) pool.questions.push_back(asked);
 }
 
+// The question beside these pieces; the last ones are left out where they do not fit the model's context.
+generate::Request asked_beside(const readout::AnalysisInput& input, const PassagePool& pool, data::ContextCase item,
+                               std::vector<size_t> pieces) {
+  for (;; pieces.pop_back()) {
+    item.context.clear();
+    for (const size_t p : pieces) item.context += (item.context.empty() ? "" : " ") + pool.pieces[p].passage.text;
+    auto request = with_passage(item, input.style);
+    const auto tokens = generate::prompt_ids(input.model, request.prompt.text, request.prompt.chat.get()).size();
+    if (pieces.size() < 2 || int64_t(tokens) + request.max_tokens <= input.model.config.context) return request;
+  }
+}
+
 }  // namespace
 
 std::vector<data::Passage> PassagePool::passages() const {
@@ -68,10 +80,7 @@ void judge(const readout::AnalysisInput& input, const PassagePool& pool, const R
     const std::vector<size_t> first(ranking[i].begin(), ranking[i].begin() + long(std::min(k, ranking[i].size())));
     recall.hits += std::any_of(first.begin(), first.end(),
                                [&](size_t p) { return std::find(gold.begin(), gold.end(), p) != gold.end(); });
-    data::ContextCase item = *pool.questions[i].item;
-    item.context.clear();
-    for (const size_t p : first) item.context += (item.context.empty() ? "" : " ") + pool.pieces[p].passage.text;
-    requests.push_back(with_passage(item, input.style));
+    requests.push_back(asked_beside(input, pool, *pool.questions[i].item, first));
   }
   const auto answers = greedy_answers(input.model, requests, input.compute);
   for (size_t i = 0; i < answers.size(); ++i)
