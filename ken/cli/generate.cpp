@@ -60,7 +60,7 @@ void run(const Flags& flags) {
   for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
   if (!flags.abstain.calibration.empty()) return run_calibrated(flags, *model, request, style);
   const bool stream = !flags.common.json && flags.samples == 1;
-  if (stream) request.on_text = [](const std::string& piece) { print(piece); };
+  if (stream) request.on_text = [](const generate::Piece& piece) { print(piece.text); };
   generate::GenerateOptions options;
   options.compute = nn::compute_from(flags.common.compute);
   const auto results = generate::generate(*model, {request}, options)[0];

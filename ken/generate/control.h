@@ -40,19 +40,30 @@ struct Setting {
   nn::Compute compute;
 };
 
+// What a row may become: `token` behind it, ranked by `score` among all that the rows of its request propose.
+struct Proposal {
+  int32_t token = 0;
+  double score = 0;
+};
+
 // One decoding step of one row: its streams' next-token logits, f32 [vocab] each.
 struct Step {
   Tensor logits;              // of the main stream, after the Controls before this one
   std::vector<Tensor> twins;  // of this Control's twins, in the order it asked for them
   int64_t index = 0;          // tokens chosen so far
   const std::vector<int32_t>* chosen = nullptr;
-  bool finish = false;  // set: the row ends before another token is chosen
+  const std::vector<double>* logprobs = nullptr;  // of the chosen, nats
+  bool finish = false;                            // set: the row ends before another token is chosen
   // What Controls read of this step, by name; Generated keeps one number a token. Nothing goes by it.
   std::map<std::string, double> notes = {};
   std::vector<Tensor> tried = {};      // of this Control's trials, in their order: logits after each
   const Sampling* sampling = nullptr;  // how the token will be drawn, with the noise of this sequence
   uint64_t sequence = 0;
   Tensor noise = {};  // set, f32 [vocab]: in place of the sampler's own Gumbel noise
+  // Set: no token is drawn. As many rows of the request as are in flight go on, with the best proposals of them all: a
+  // row forks for each further proposal of its own that is among them, and is dropped if none is. Before the first
+  // token the request's rows are copies, and only the first one's proposals count.
+  std::vector<Proposal> proposals = {};
 };
 
 class Control {
@@ -67,7 +78,7 @@ class Control {
   virtual std::vector<model::Tap> taps() { return {}; }
   virtual bool taps_all_streams() const { return false; }
   virtual std::vector<model::Tap> twin_taps(size_t) { return {}; }
-  // Of a further sample of the same prompt: takes over what `first` read of the prompt while that was computed.
+  // Of a further sample of the same prompt, or of a row that forks: takes over what `first` has read and kept so far.
   virtual void follow(const Control&) {}
   // Asked before combine, which then finds the logits in step.tried.
   virtual std::vector<Trial> trials(const Step&) { return {}; }

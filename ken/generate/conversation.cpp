@@ -43,7 +43,7 @@ Turn Conversation::say(const std::string& text, const std::function<void(const s
     fail("chat", "the conversation has {} tokens with this, but the model's context holds {}; say less, or begin anew",
          length, context());
   next.max_tokens = std::min(options_.max_tokens, room);
-  next.on_text = on_text;
+  if (on_text) next.on_text = [&on_text](const Piece& piece) { on_text(piece.text); };
   const auto shared = std::mismatch(next.tokens.begin(), next.tokens.end(), kept_.tokens.begin(), kept_.tokens.end());
   Turn turn;
   turn.read = std::max<int64_t>(1, next.tokens.end() - shared.first);

@@ -8,6 +8,15 @@
 
 namespace ken::generate {
 
+struct Generated;
+
+// New text of a sample, whole UTF-8 characters only, and what there is of the sample so far.
+struct Piece {
+  size_t sample;
+  const std::string& text;
+  const Generated& so_far;
+};
+
 struct Request {
   Prompt prompt;
   std::vector<int32_t> tokens;  // instead of prompt.text, if not empty
@@ -19,8 +28,7 @@ struct Request {
   std::vector<ControlSpec> controls;
   int64_t alternatives = 0;  // how many of the likeliest tokens are kept at each step
   uint64_t key = 0;          // identifies the request in the noise: sample j draws from sequence (key, j)
-  // Called with each new piece of text of sample 0, in order, whole UTF-8 characters only.
-  std::function<void(const std::string&)> on_text;
+  std::function<void(const Piece&)> on_text;  // called with each new piece of text, in order within a sample
 };
 
 struct Generated {
@@ -31,7 +39,9 @@ struct Generated {
   std::vector<double> certainties;  // self-certainty, KL(uniform || distribution): nats
   std::vector<std::vector<Alternative>> alternatives;  // of each token, where the request asks for them
   std::map<std::string, std::vector<double>> notes;  // of Controls, one a token as `logprobs`; NaN: none at this token
-  std::string text;                                  // decoded, cut at the stop text, outer blanks away
+  double score =
+      NAN;           // of a row that a Control ranked: of its last proposal; a request's results go from best to worst
+  std::string text;  // decoded, cut at the stop text, outer blanks away
   std::string finish;         // "stop" (an end token or stop text), "length", "control", "interrupted"
   int64_t answer_tokens = 0;  // tokens that belong to `text`: before a stop text
   double logprob() const;     // sum over the answer's tokens

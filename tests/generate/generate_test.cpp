@@ -88,7 +88,7 @@ TEST_F(GenerateTest, a_stop_text_cuts_the_answer_and_counts_its_tokens) {
 TEST_F(GenerateTest, streamed_pieces_are_the_whole_text) {
   Request request = ask("Once upon a time", 40);
   std::string streamed;
-  request.on_text = [&](const std::string& piece) { streamed += piece; };
+  request.on_text = [&](const Piece& piece) { streamed += piece.text; };
   const auto result = run({request})[0][0];
   EXPECT_EQ(streamed, model->tokenizer->decode(result.tokens));
 }

@@ -1,0 +1,674 @@
+#include "ken/generate/scheduler.h"
+
+#include "ken/base/error.h"
+#include "ken/text/decode_stream.h"
+
+namespace ken::generate {
+
+constexpr int64_t least_shared = nn::KvCache::block;  // a shorter common beginning is not worth a pass of its own
+
+struct Job {
+  uint64_t id;
+  std::shared_ptr<const Request> request;
+  Done done;
+  std::vector<Generated> results = {};
+  size_t rows = 0;  // in flight
+  std::exception_ptr error = {};
+  bool cancelled = false, ranked = false;
+};
+
+// One token sequence with its own positions, in its model's cache.
+struct Stream {
+  const model::Model* model;
+  nn::KvCache* cache;
+  std::vector<int32_t> pending;  // not yet in the cache
+  int cached = -1;
+  Tensor logits;  // [vocab] after the last pass
+};
+
+struct RowControl {
+  std::unique_ptr<Control> control;
+  size_t first_twin = 0, twins = 0;  // its streams
+};
+
+// One generation: a sample of a request. Stream 0 is the main one. Controls come last, so that they, and the models
+// that they hold, go last.
+struct Active {
+  std::shared_ptr<Job> job;
+  size_t sample = 0;
+  std::vector<std::shared_ptr<const model::Model>> models = {};  // of twins
+  std::vector<Stream> streams = {};
+  std::vector<RowControl> controls = {};
+  Generated result = {};
+  std::string decoded = {};  // raw text of result.tokens
+  size_t streamed = 0;
+  bool done = false;
+  std::optional<Proposal> proposed = {};  // what it becomes in this step
+
+  const Request& request() const { return *job->request; }
+  uint64_t sequence() const { return request().key << 16 | sample; }
+};
+
+// Tokens that a pass reads behind a stream's sequence, or behind a fork of it, and where their logits go.
+struct Reading {
+  Active* row;
+  size_t stream;
+  std::vector<int32_t> tokens;
+  int cached;
+  Tensor* logits;
+  const Stream& of() const { return row->streams[stream]; }
+};
+
+namespace {
+
+size_t common(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
+  const size_t n = std::min(a.size(), b.size());
+  return size_t(std::mismatch(a.begin(), a.begin() + long(n), b.begin()).first - a.begin());
+}
+
+// A stream's taps: those of the row, where they are meant for it, and its own.
+std::vector<model::Tap> taps_of(const Active& row, size_t stream) {
+  std::vector<model::Tap> taps;
+  const bool same_model = row.streams[stream].model == row.streams[0].model;
+  for (const auto& c : row.controls) {
+    if (stream == 0 || (same_model && c.control->taps_all_streams()))
+      for (auto& tap : c.control->taps()) taps.push_back(std::move(tap));
+    if (stream >= c.first_twin && stream < c.first_twin + c.twins)
+      for (auto& tap : c.control->twin_taps(stream - c.first_twin)) taps.push_back(std::move(tap));
+  }
+  return taps;
+}
+
+// A second model's logits are combined with the main model's token by token.
+void check_vocabulary(const model::Model& main, const model::Model& other) {
+  if (other.config.vocab != main.config.vocab)
+    fail("generate", "{} has {} tokens and {} has {}: a second model must share the first one's vocabulary",
+         other.config.name, other.config.vocab, main.config.name, main.config.vocab);
+  if (!other.tokenizer || !main.tokenizer || other.tokenizer == main.tokenizer) return;
+  if (other.tokenizer->vocab_size() != main.tokenizer->vocab_size())
+    fail("generate", "the tokenizers of {} and {} differ", other.config.name, main.config.name);
+  for (int32_t t = 0; t < main.tokenizer->vocab_size(); ++t)
+    if (other.tokenizer->pieces[size_t(t)] != main.tokenizer->pieces[size_t(t)])
+      fail("generate", "token {} is '{}' for {} and '{}' for {}: a second model must share the first one's vocabulary",
+           t, other.tokenizer->pieces[size_t(t)], other.config.name, main.tokenizer->pieces[size_t(t)],
+           main.config.name);
+}
+
+// A row's next token and what its distribution is like.
+struct Choice {
+  Tensor logits;      // [vocab] f32, after the controls
+  Tensor noise = {};  // [vocab] f32, if a control brought it
+  int32_t token = 0;
+  Spread spread = {};
+  std::vector<Alternative> alternatives = {};
+  std::map<std::string, double> notes = {};  // of the controls
+  bool finite = true, finished = false;      // finished: by a control
+};
+
+void draw(const Active& row, Choice& choice) {
+  const std::span<const float> values(choice.logits.data_ptr<float>(), size_t(choice.logits.numel()));
+  choice.spread = spread(values);
+  choice.finite = std::isfinite(choice.spread.max) && !std::isnan(choice.spread.log_sum);
+  if (!choice.finite) return;
+  const Sampling& sampling = row.request().sampling;
+  if (row.proposed)
+    choice.token = row.proposed->token;
+  else if (choice.noise.defined())
+    choice.token = sample(values, sampling, {choice.noise.data_ptr<float>(), size_t(choice.noise.numel())});
+  else
+    choice.token = sample(values, sampling, row.sequence(), row.result.tokens.size());
+  if (const int64_t n = row.request().alternatives; n > 0) choice.alternatives = likeliest(values, n, choice.spread);
+}
+
+void note(Generated& result, const std::map<std::string, double>& notes) {
+  const size_t tokens = result.logprobs.size();
+  for (const auto& [name, value] : notes) {
+    result.notes[name].resize(tokens - 1, NAN);
+    result.notes[name].push_back(value);
+  }
+  for (auto& [name, values] : result.notes) values.resize(tokens, NAN);
+}
+
+// How many tokens lie wholly before byte `cut` of the decoded text.
+int64_t tokens_before(const model::Model& model, const Active& row, size_t cut) {
+  int64_t n = 0;
+  while (n < int64_t(row.result.tokens.size()) &&
+         model.tokenizer->decode({row.result.tokens.data(), size_t(n + 1)}).size() <= cut)
+    ++n;
+  return n;
+}
+
+// Sends what cannot change any more: whole characters, and nothing that may be the beginning of a stop text. At the
+// end (`all`) that text is no stop text any more; a character that was never finished is left out. A row that Controls
+// rank may still be dropped.
+void stream_text(Active& row, bool all) {
+  const Request& request = row.request();
+  if (!request.on_text || row.job->ranked) return;
+  size_t end = row.decoded.size();
+  if (!all) {
+    for (const auto& stop : request.stop)
+      for (size_t n = std::min(stop.size(), row.decoded.size()); n > 0; --n)
+        if (row.decoded.compare(row.decoded.size() - n, n, stop, 0, n) == 0)
+          end = std::min(end, row.decoded.size() - n);
+  }
+  // The end of a stopped answer may lie within a character, too: what is passed on is always whole.
+  end = text::complete_utf8(std::string_view(row.decoded).substr(0, end));
+  if (end <= row.streamed) return;
+  request.on_text({row.sample, row.decoded.substr(row.streamed, end - row.streamed), row.result});
+  row.streamed = end;
+}
+
+void finish(Active& row, const char* reason) {
+  row.done = true;
+  row.result.finish = reason;
+  if (row.result.answer_tokens == 0 && row.result.finish != "stop")
+    row.result.answer_tokens = int64_t(row.result.tokens.size());
+  if (row.result.finish == "stop" && row.result.logprobs.size() > row.result.tokens.size())
+    row.result.answer_tokens = int64_t(row.result.tokens.size());
+  stream_text(row, true);
+  const size_t first = row.decoded.find_first_not_of(" \n\t"), last = row.decoded.find_last_not_of(" \n\t");
+  row.result.text = first == std::string::npos ? "" : row.decoded.substr(first, last - first + 1);
+}
+
+void append(const model::Model& model, Active& row, int32_t token) {
+  auto& tokens = row.result.tokens;
+  const auto last = tokens.empty() ? std::nullopt : std::optional(tokens.back());
+  tokens.push_back(token);
+  for (auto& stream : row.streams) stream.pending = {token};
+  if (!model.tokenizer) return;
+  const size_t before = row.decoded.size();
+  row.decoded += text::decode_next(*model.tokenizer, last, token);
+  size_t cut = std::string::npos;
+  for (const auto& stop : row.request().stop)
+    if (!stop.empty()) cut = std::min(cut, row.decoded.find(stop, before - std::min(before, stop.size() - 1)));
+  if (cut != std::string::npos) {
+    row.decoded.resize(cut);
+    row.result.answer_tokens = tokens_before(model, row, cut);
+    return finish(row, "stop");
+  }
+  if (row.decoded.size() > before) stream_text(row, false);
+}
+
+void take(const model::Model& model, Active& row, const Choice& choice) {
+  const Request& request = row.request();
+  if (choice.finished) return finish(row, "control");
+  if (!choice.finite)
+    fail("generate", "the logits hold NaN or infinity; the weights are damaged or a control overflowed");
+  const double logit = double(choice.logits.data_ptr<float>()[choice.token]);
+  row.result.logprobs.push_back(logit - choice.spread.max - choice.spread.log_sum);
+  row.result.entropies.push_back(choice.spread.entropy);
+  row.result.margins.push_back(choice.spread.margin);
+  row.result.certainties.push_back(choice.spread.certainty);
+  if (row.proposed) row.result.score = row.proposed->score;
+  if (!choice.alternatives.empty()) row.result.alternatives.push_back(choice.alternatives);
+  note(row.result, choice.notes);
+  const bool eos = model.tokenizer && model.tokenizer->eos && choice.token == *model.tokenizer->eos;
+  const bool end = std::find(request.ends.begin(), request.ends.end(), choice.token) != request.ends.end();
+  if (eos || end) return finish(row, "stop");
+  append(model, row, choice.token);
+  if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const model::Model& model, const GenerateOptions& options)
+    : model_(model),
+      options_(options),
+      own_(options.kept ? std::nullopt : std::optional(model::make_cache(model, options.compute))),
+      cache_(options.kept ? options.kept->cache : *own_) {
+  if (!options.kept) return;
+  root_ = options.kept->sequence;
+  root_tokens_ = options.kept->tokens;
+}
+
+// The caches of a caller outlive this: what was opened in them is closed.
+Scheduler::~Scheduler() {
+  for (auto& row : active_) close(*row);
+}
+
+uint64_t Scheduler::submit(std::shared_ptr<const Request> request, Done done) {
+  check(request->sampling);
+  if (request->samples < 1 || request->max_tokens < 1)
+    fail_usage("generate", "samples and max_tokens must be at least 1");
+  auto job = std::make_shared<Job>(Job{submitted_++, std::move(request), std::move(done)});
+  job->results.resize(size_t(job->request->samples));
+  waiting_.push_back(job);
+  return job->id;
+}
+
+void Scheduler::cancel(uint64_t id) {
+  for (auto& job : waiting_)
+    if (job->id == id) job->cancelled = true;
+  for (auto& row : active_)
+    if (row->job->id == id) row->job->cancelled = true;
+}
+
+void Scheduler::cancel_all() {
+  for (auto& job : waiting_) job->cancelled = true;
+  for (auto& row : active_) row->job->cancelled = true;
+}
+
+bool Scheduler::step() {
+  const at::NoGradGuard no_gradients;
+  end_cancelled();
+  admit();
+  if (active_.empty()) return false;
+  pass();
+  fork_samples();
+  choose_all();
+  retire();
+  return !active_.empty() || !waiting_.empty();
+}
+
+void Scheduler::end_cancelled() {
+  for (auto& row : active_)
+    if (row->job->cancelled && !row->done) {
+      // Samples that were not forked yet have not begun.
+      if (row->sample == 0 && row->result.tokens.empty())
+        for (auto& result : row->job->results) result.finish = "interrupted";
+      finish(*row, "interrupted");
+    }
+  retire();
+  std::deque<std::shared_ptr<Job>> left;
+  for (auto& job : waiting_) {
+    if (!job->cancelled) {
+      left.push_back(std::move(job));
+      continue;
+    }
+    for (auto& result : job->results) result.finish = "interrupted";
+    over(*job);
+  }
+  waiting_ = std::move(left);
+}
+
+// Lets requests in while streams and the tokens of the next pass allow it; at least one, so that the loop goes on.
+void Scheduler::admit() {
+  int64_t tokens = int64_t(active_.size());
+  while (!waiting_.empty()) {
+    const auto job = waiting_.front();
+    if (!active_.empty() &&
+        (int64_t(open_streams_) + job->request->samples > options_.max_rows || tokens > options_.max_pass_tokens))
+      return;
+    waiting_.pop_front();
+    try {
+      start(job);
+    } catch (...) {
+      job->error = std::current_exception();
+      over(*job);
+      continue;
+    }
+    for (const auto& stream : active_.back()->streams) tokens += int64_t(stream.pending.size());
+  }
+}
+
+std::vector<int32_t> Scheduler::ids(const Request& request) const {
+  return request.tokens.empty() ? prompt_ids(model_, request.prompt.text, request.prompt.chat.get()) : request.tokens;
+}
+
+void Scheduler::share(std::vector<int32_t> tokens) {
+  // A request that does not fit says so itself.
+  if (root_ >= 0 || int64_t(tokens.size()) < least_shared || int64_t(tokens.size()) >= model_.config.context) return;
+  const at::NoGradGuard no_gradients;
+  root_tokens_ = std::move(tokens);
+  root_ = cache_.open();
+  const model::Batch batch = model::pack({{root_tokens_, root_, model::Phase::prefill}}, model_.config.vocab, &cache_);
+  model::forward(model_, batch,
+                 {.compute = options_.compute, .cache = &cache_, .logits = model::ForwardOptions::Logits::none});
+}
+
+// The cache of this model's streams: the main one's, or one for each other model.
+nn::KvCache& Scheduler::cache_of(const model::Model& model) {
+  if (&model == &model_) return cache_;
+  const auto found = others_.find(&model);
+  if (found != others_.end()) return found->second;
+  check_vocabulary(model_, model);
+  return others_.emplace(&model, model::make_cache(model, options_.compute)).first->second;
+}
+
+// `shares`: whether its keys and values are those of a plain pass, so that a common beginning fits.
+Stream Scheduler::open(const model::Model& model, std::vector<int32_t> tokens, int64_t room, bool shares) {
+  if (int64_t(tokens.size()) + room > model.config.context) {
+    fail("generate", "the prompt has {} tokens and {} more are asked for; the model's context holds {}", tokens.size(),
+         room, model.config.context);
+  }
+  nn::KvCache& cache = cache_of(model);
+  // At least one token is read anew: it gives the logits.
+  const size_t n = shares && !tokens.empty() ? std::min(common(tokens, root_tokens_), tokens.size() - 1) : 0;
+  if (root_ < 0 || int64_t(n) < least_shared) return {&model, &cache, std::move(tokens), cache.open(), {}};
+  const int sequence = cache.fork(root_);
+  cache.truncate(sequence, int64_t(n));
+  tokens.erase(tokens.begin(), tokens.begin() + long(n));
+  return {&model, &cache, std::move(tokens), sequence, {}};
+}
+
+void Scheduler::start(const std::shared_ptr<Job>& job) {
+  auto row = std::make_unique<Active>(Active{.job = job});
+  Prompt prompt = job->request->prompt;
+  for (const auto& spec : job->request->controls) {
+    row->controls.push_back({spec.make()});
+    row->controls.back().control->begin({model_, options_.compute});
+    row->controls.back().control->rewrite(prompt);
+  }
+  try {
+    open_streams(*row, std::move(prompt));
+  } catch (...) {
+    close(*row);
+    throw;
+  }
+  ++job->rows;
+  active_.push_back(std::move(row));
+}
+
+void Scheduler::open_streams(Active& row, Prompt prompt) {
+  const Request& request = row.request();
+  const bool rewritten = prompt.text != request.prompt.text;
+  std::vector<int32_t> tokens = rewritten ? prompt_ids(model_, prompt.text, prompt.chat.get()) : ids(request);
+  if (options_.kept && row.job->id == 0) kept_tokens_ = tokens;
+  // All streams are known before any is opened: taps depend on which there are.
+  std::vector<std::vector<int32_t>> read{std::move(tokens)};
+  row.streams.push_back({&model_, nullptr, {}, -1, {}});
+  for (auto& control : row.controls) {
+    control.first_twin = row.streams.size();
+    for (auto& twin : control.control->twins(prompt)) {
+      const model::Model& model = twin.model ? *twin.model : model_;
+      read.push_back(prompt_ids(model, twin.text, prompt.chat.get()));
+      row.streams.push_back({&model, nullptr, {}, -1, {}});
+      if (twin.model) row.models.push_back(std::move(twin.model));
+    }
+    control.twins = row.streams.size() - control.first_twin;
+  }
+  for (size_t s = 0; s < row.streams.size(); ++s) {
+    const bool shares = row.streams[s].model == &model_ && taps_of(row, s).empty();
+    row.streams[s] = open(*row.streams[s].model, std::move(read[s]), request.max_tokens, shares);
+    ++open_streams_;
+  }
+}
+
+// One forward pass over every stream that holds pending tokens. If it fails, each row is read alone: a request's
+// fault is its own.
+void Scheduler::pass() {
+  std::vector<Reading> readings;
+  std::vector<int64_t> lengths;
+  for (auto& row : active_)
+    for (size_t s = 0; s < row->streams.size(); ++s) {
+      Stream& stream = row->streams[s];
+      lengths.push_back(stream.cache->length(stream.cached));
+      readings.push_back({row.get(), s, std::move(stream.pending), stream.cached, &stream.logits});
+      stream.pending.clear();
+    }
+  try {
+    read(readings);
+  } catch (...) {
+    read_apart(readings, lengths);
+  }
+}
+
+void Scheduler::read_apart(const std::vector<Reading>& readings, const std::vector<int64_t>& lengths) {
+  for (size_t i = 0; i < readings.size(); ++i) {
+    nn::KvCache& cache = *readings[i].of().cache;
+    cache.truncate(readings[i].cached, std::min(lengths[i], cache.length(readings[i].cached)));
+  }
+  for (const auto& row : active_) {
+    std::vector<Reading> own;
+    for (const auto& r : readings)
+      if (r.row == row.get()) own.push_back(r);
+    try {
+      read(own);
+    } catch (...) {
+      fail_row(*row, std::current_exception());
+    }
+  }
+}
+
+// All rows of its request end, and its error is told.
+void Scheduler::fail_row(Active& row, std::exception_ptr error) {
+  if (!row.job->error) row.job->error = std::move(error);
+  for (auto& other : active_)
+    if (other->job == row.job) other->done = true;
+}
+
+// The logits after each reading: one pass a model.
+void Scheduler::read(const std::vector<Reading>& readings) {
+  std::vector<const model::Model*> models;
+  for (const auto& r : readings)
+    if (std::find(models.begin(), models.end(), r.of().model) == models.end()) models.push_back(r.of().model);
+  for (const auto* model : models) read_with(*model, readings);
+}
+
+void Scheduler::read_with(const model::Model& model, const std::vector<Reading>& readings) {
+  std::vector<model::Row> rows;
+  std::vector<Tensor*> results;
+  std::vector<model::Tap> taps;
+  for (const auto& r : readings) {
+    if (r.of().model != &model) continue;
+    for (auto& tap : taps_of(*r.row, r.stream)) {
+      tap.sequences = {int(rows.size())};
+      taps.push_back(std::move(tap));
+    }
+    // One token behind a shared beginning is still the prompt's.
+    const bool prompt = r.row->result.tokens.empty();
+    rows.push_back({r.tokens, r.cached, prompt ? std::optional(model::Phase::prefill) : std::nullopt});
+    results.push_back(r.logits);
+  }
+  nn::KvCache& cache = cache_of(model);
+  const model::TapPlan plan(model.config, std::move(taps));
+  const model::Batch batch = model::pack(rows, model.config.vocab, &cache);
+  const Tensor logits = model::forward(model, batch, {options_.compute, &plan, &cache}).logits.to(at::kCPU);
+  for (size_t i = 0; i < results.size(); ++i) *results[i] = logits.select(0, int64_t(i));
+}
+
+// After its prefill a request with several samples becomes several rows that share its cache.
+void Scheduler::fork_samples() {
+  const size_t before = active_.size();
+  for (size_t a = 0; a < before; ++a) {
+    const Active& row = *active_[a];
+    if (row.done || row.sample != 0 || !row.result.tokens.empty()) continue;
+    for (size_t j = 1; j < row.job->results.size(); ++j) active_.push_back(fork(*active_[a], j));
+  }
+}
+
+std::unique_ptr<Active> Scheduler::fork(const Active& parent, size_t sample) {
+  auto row = std::make_unique<Active>(Active{.job = parent.job, .sample = sample, .models = parent.models});
+  row->result = parent.result, row->decoded = parent.decoded, row->streamed = parent.streamed;
+  for (const auto& stream : parent.streams)
+    row->streams.push_back({stream.model, stream.cache, {}, stream.cache->fork(stream.cached), stream.logits});
+  open_streams_ += row->streams.size();
+  ++row->job->rows;
+  const auto& specs = parent.request().controls;
+  for (size_t c = 0; c < specs.size(); ++c) {
+    Prompt prompt = parent.request().prompt;
+    row->controls.push_back({specs[c].make(), parent.controls[c].first_twin, parent.controls[c].twins});
+    Control& control = *row->controls.back().control;
+    control.begin({model_, options_.compute});
+    control.rewrite(prompt);
+    control.twins(prompt);  // a Control may keep state from being asked
+    control.follow(*parent.controls[c].control);
+  }
+  return row;
+}
+
+// The steps of all rows after their Controls, which take their turns together, so that the trials of all rows share
+// a pass.
+std::vector<Step> Scheduler::combined() {
+  std::vector<Step> steps;
+  size_t most = 0;
+  for (auto& row : active_) {
+    steps.push_back({.logits = row->streams[0].logits,
+                     .index = int64_t(row->result.tokens.size()),
+                     .chosen = &row->result.tokens,
+                     .logprobs = &row->result.logprobs,
+                     .sampling = &row->request().sampling,
+                     .sequence = row->sequence()});
+    most = std::max(most, row->controls.size());
+  }
+  for (size_t c = 0; c < most; ++c) {
+    for (size_t i = 0; i < active_.size(); ++i) {
+      if (active_[i]->done || c >= active_[i]->controls.size()) continue;
+      const RowControl& control = active_[i]->controls[c];
+      steps[i].twins.clear();
+      for (size_t t = 0; t < control.twins; ++t)
+        steps[i].twins.push_back(active_[i]->streams[control.first_twin + t].logits);
+    }
+    try_out(steps, c);
+    for (size_t i = 0; i < active_.size(); ++i) {
+      if (active_[i]->done || c >= active_[i]->controls.size()) continue;
+      try {
+        steps[i].logits = active_[i]->controls[c].control->combine(steps[i]);
+        if (steps[i].noise.defined() && steps[i].noise.numel() != model_.config.vocab)
+          fail("generate", "a control's noise has {} numbers; the vocabulary {}", steps[i].noise.numel(),
+               model_.config.vocab);
+      } catch (...) {
+        fail_row(*active_[i], std::current_exception());
+      }
+    }
+  }
+  return steps;
+}
+
+// What Control c of each row wants to know of tokens not chosen yet: read behind forks of its streams.
+void Scheduler::try_out(std::vector<Step>& steps, size_t c) {
+  std::vector<Reading> readings;
+  for (size_t i = 0; i < active_.size(); ++i) {
+    Active& row = *active_[i];
+    steps[i].tried.clear();
+    if (row.done || c >= row.controls.size()) continue;
+    const RowControl& control = row.controls[c];
+    try {
+      const std::vector<Trial> trials = control.control->trials(steps[i]);
+      for (const Trial& trial : trials)
+        if (trial.stream > control.twins)
+          fail("generate", "a trial names stream {} of {}", trial.stream, control.twins);
+      steps[i].tried.resize(trials.size());
+      for (size_t t = 0; t < trials.size(); ++t) {
+        const size_t s = trials[t].stream == 0 ? 0 : control.first_twin + trials[t].stream - 1;
+        const Stream& stream = row.streams[s];
+        readings.push_back({&row, s, trials[t].tokens, stream.cache->fork(stream.cached), &steps[i].tried[t]});
+      }
+    } catch (...) {
+      fail_row(row, std::current_exception());
+    }
+  }
+  if (readings.empty()) return;
+  try {
+    read(readings);
+  } catch (...) {
+    for (const auto& r : readings) fail_row(*r.row, std::current_exception());
+  }
+  for (const auto& r : readings) r.of().cache->close(r.cached);
+}
+
+// Rows whose Controls propose become the best of what all rows of their request propose.
+void Scheduler::regroup(std::vector<Step>& steps) {
+  std::map<Job*, std::vector<size_t>> groups;
+  for (size_t i = 0; i < active_.size(); ++i)
+    if (!active_[i]->done && !steps[i].proposals.empty()) groups[active_[i]->job.get()].push_back(i);
+  for (const auto& [job, rows] : groups) {
+    job->ranked = true;
+    std::vector<std::pair<size_t, Proposal>> all;
+    for (const size_t i : rows) {
+      for (const Proposal& p : steps[i].proposals) all.push_back({i, p});
+      if (steps[i].index == 0) break;  // the others are copies
+    }
+    std::stable_sort(all.begin(), all.end(),
+                     [](const auto& a, const auto& b) { return a.second.score > b.second.score; });
+    all.resize(std::min(all.size(), rows.size()));
+    std::vector<std::pair<size_t, Proposal>> further;
+    for (const auto& [i, proposal] : all) {
+      if (active_[i]->proposed)
+        further.push_back({i, proposal});
+      else
+        active_[i]->proposed = proposal;
+    }
+    // Forks take the places of the rows that go.
+    for (const size_t i : rows) {
+      if (active_[i]->proposed) continue;
+      if (further.empty()) {
+        finish(*active_[i], "control");
+        continue;
+      }
+      const size_t parent = further.back().first;
+      auto child = fork(*active_[parent], active_[i]->sample);
+      child->proposed = further.back().second;
+      further.pop_back();
+      close(*active_[i]);
+      active_[i] = std::move(child);
+      steps[i].logits = steps[parent].logits, steps[i].notes = steps[parent].notes;
+    }
+  }
+}
+
+// Controls may keep state and texts are passed on in order, so only the loops over the vocabulary run side by side.
+void Scheduler::choose_all() {
+  std::vector<Step> steps = combined();
+  regroup(steps);
+  std::vector<Choice> choices(steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (active_[i]->done) continue;
+    Step& step = steps[i];
+    choices[i] = {.logits = step.logits.to(at::kFloat).contiguous(),
+                  .noise = step.noise.defined() ? step.noise.to(at::kFloat).contiguous() : Tensor(),
+                  .notes = std::move(step.notes),
+                  .finished = step.finish};
+  }
+  const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, model_.config.vocab));
+  at::parallel_for(0, int64_t(choices.size()), grain, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard none_here;  // the mode belongs to a thread
+    for (int64_t i = begin; i < end; ++i)
+      if (!active_[size_t(i)]->done && !choices[size_t(i)].finished) draw(*active_[size_t(i)], choices[size_t(i)]);
+  });
+  for (size_t i = 0; i < choices.size(); ++i) {
+    if (active_[i]->done) continue;
+    try {
+      take(model_, *active_[i], choices[i]);
+    } catch (...) {
+      fail_row(*active_[i], std::current_exception());
+    }
+    active_[i]->proposed.reset();
+  }
+}
+
+// The main stream of the first request stays for the next call; its last token was chosen, but not read.
+void Scheduler::keep(const Active& row) {
+  Kept& kept = *options_.kept;
+  const int64_t length = cache_.length(row.streams[0].cached);
+  kept_tokens_.insert(kept_tokens_.end(), row.result.tokens.begin(), row.result.tokens.end());
+  kept_tokens_.resize(std::min(kept_tokens_.size(), size_t(length)));
+  if (kept.sequence >= 0) cache_.close(kept.sequence);
+  kept.sequence = root_ = cache_.fork(row.streams[0].cached);
+  kept.tokens = root_tokens_ = kept_tokens_;
+}
+
+void Scheduler::close(Active& row) {
+  for (auto& stream : row.streams) {
+    if (stream.cached < 0) continue;
+    stream.cache->close(stream.cached);
+    --open_streams_;
+  }
+  row.streams.clear();
+  if (row.job->rows > 0) --row.job->rows;
+}
+
+void Scheduler::retire() {
+  std::vector<std::unique_ptr<Active>> going, gone;
+  for (auto& row : active_) (row->done ? gone : going).push_back(std::move(row));
+  active_ = std::move(going);
+  for (auto& row : gone) {
+    Job& job = *row->job;
+    if (options_.kept && job.id == 0 && row->sample == 0 && !job.error) keep(*row);
+    close(*row);
+    job.results[row->sample] = std::move(row->result);
+    if (job.rows == 0) over(job);
+  }
+}
+
+// `done` is the caller's: it may submit and cancel, but finds the rows as they are after this one.
+void Scheduler::over(Job& job) {
+  if (job.ranked) {
+    std::stable_sort(job.results.begin(), job.results.end(),
+                     [](const Generated& a, const Generated& b) { return a.score > b.score; });
+    if (job.request->on_text) job.request->on_text({0, job.results[0].text, job.results[0]});
+  }
+  job.done({std::move(job.results), job.error});
+}
+
+}  // namespace ken::generate
