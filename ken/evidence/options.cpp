@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
+#include "ken/model/partial.h"
 #include "ken/readout/collect.h"
 
 namespace ken::evidence {
@@ -29,8 +30,7 @@ void add_logprobs(const model::Model& model, const Tensor& hidden, const std::ve
     const int64_t n = std::min(step, rows - begin);
     Tensor wanted = at::empty({n, 1}, at::kLong);
     for (int64_t i = 0; i < n; ++i) wanted.data_ptr<int64_t>()[i] = targets[size_t(begin + i)].token;
-    const Tensor logits =
-        nn::linear_f32(hidden.narrow(0, begin, n), model.output(), compute).to(at::kCPU);  // [n, vocab]
+    const Tensor logits = model::unembed(model, hidden.narrow(0, begin, n), compute).to(at::kCPU);  // [n, vocab]
     const Tensor total = logits.logsumexp(1, true), best = logits.argmax(1);
     const Tensor logprobs = (logits.gather(1, wanted) - total).squeeze(1);
     const Tensor entropy = entropies ? total.squeeze(1) - (logits - total).exp_().mul_(logits).sum(1) : Tensor();

@@ -19,13 +19,6 @@ Tensor normed(const Config& config, const Tensor& x, const Tensor& gain, const T
   return nn::rms_norm(x, gain, config.norm_eps, dtype);
 }
 
-// Logits of rows after the final norm.
-Tensor unembedded(const Model& model, const Tensor& rows, nn::Compute compute) {
-  const Tensor logits = nn::linear_f32(rows, model.output(), compute);
-  const double cap = model.config.final_cap;
-  return cap > 0 ? (logits / cap).tanh() * cap : logits;
-}
-
 struct Pass {
   const Model& model;
   const Batch& batch;
@@ -305,14 +298,20 @@ Output forward(const Model& model, const Batch& batch, const ForwardOptions& opt
   if (options.logits == ForwardOptions::Logits::last) {
     rows = rows.index_select(0, (batch.offsets.narrow(0, 1, batch.sequences()) - 1).to(model.device));
   }
-  output.logits = unembedded(model, rows, options.compute);
+  output.logits = unembed(model, rows, options.compute);
   return output;
+}
+
+Tensor unembed(const Model& model, const Tensor& rows, nn::Compute compute) {
+  const Tensor logits = nn::linear_f32(rows, model.output(), compute);
+  const double cap = model.config.final_cap;
+  return cap > 0 ? (logits / cap).tanh() * cap : logits;
 }
 
 Tensor read_out(const Model& model, const Tensor& resid, nn::Compute compute) {
   const auto dtype = nn::activation_type(compute);
-  return unembedded(model, normed(model.config, resid.to(at::kFloat), model.ln_final, model.ln_final_bias, dtype),
-                    compute);
+  return unembed(model, normed(model.config, resid.to(at::kFloat), model.ln_final, model.ln_final_bias, dtype),
+                 compute);
 }
 
 nn::KvCache make_cache(const Model& model, nn::Compute compute) {

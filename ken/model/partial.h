@@ -18,5 +18,7 @@ Output forward(const Model& model, const Batch& batch, const ForwardOptions& opt
 // Residual states [n, d_model] of any layer through the final norm, the unembedding and its cap: [n, vocab] f32. Of the
 // last layer they are the model's logits (the logit lens, nostalgebraist 2020). Differentiable.
 Tensor read_out(const Model& model, const Tensor& resid, nn::Compute compute);
+// Logits [n, vocab] f32 of rows that passed the final norm (Output::hidden), capped where the family caps them.
+Tensor unembed(const Model& model, const Tensor& hidden, nn::Compute compute);
 
 }  // namespace ken::model
