@@ -69,6 +69,22 @@ put("records", "csv", b'id,text\r\n1,"a ""b"", c\nd"\r\n\r\n2,\r\n')
 put("records", "tsv", b"id\ttext, more\n1\ta\n")
 put("records", "parquet", b"PAR1\x15\x04")
 
+calls = {
+    "completion": {"model": "m", "prompt": ["a", [1, 2]], "max_tokens": 5, "n": 2, "best_of": 3, "temperature": 0.5, "top_p": 0.9,
+                   "stop": ["\n", "b"], "seed": 7, "logit_bias": {"5": -100, "6": 1.5}, "logprobs": 3, "echo": True},
+    "tokens": {"prompt": [[1, 2, 3], [4]], "max_tokens": 0, "logprobs": 1, "echo": True, "stream": False},
+    "chat": {"messages": [{"role": "developer", "content": "be brief"},
+                          {"role": "user", "content": [{"type": "text", "text": "hi"}]}, {"role": "assistant", "content": None}],
+             "stream": True, "stream_options": {"include_usage": True}, "logprobs": True, "top_logprobs": 5, "presence_penalty": 1,
+             "frequency_penalty": -1, "top_k": -1, "response_format": {"type": "text"}, "tools": []},
+    "ken": {"prompt": "a", "ken": {"controls": ["cad:alpha=1", {"name": "vector", "strength": 2}], "confidence": "margin", "capture": "*",
+            "context": ["one", "two"], "instruction": "use it", "abstain_under": 0.5, "source": True, "steering": {"path": "x"}}},
+    "embedding": {"input": "a", "encoding_format": "base64"},
+    "wrong": {"prompt": [], "messages": [{"role": "tool", "content": 5}], "n": 1e300, "ken": {"x": 1}},
+}
+for name, call in calls.items():
+    put("api_call", name, json.dumps(call).encode())
+
 templates = {
     "chat": "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' and loop.first %}{{ m['content'] | trim }}"
             "{% elif m.content is none %}{{ m.tool_calls | tojson }}{% else %}{{ m.content }}{% endif %}\n{%- endfor %}"

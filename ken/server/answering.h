@@ -1,0 +1,31 @@
+// From requests to the JSON of their answers: at once or as a stream of chunks, with what ken knows about them.
+#pragma once
+#include "ken/server/controls.h"
+#include "ken/server/engine.h"
+#include "ken/server/http.h"
+#include "ken/server/requests.h"
+
+namespace ken::server {
+
+// A call with what it asks the engine.
+struct Exchange {
+  io::Call call;
+  bool chat = false;
+  bool greedy = false;  // the call names no temperature: it may be taken as 0 where confidence is wanted
+  std::vector<Asked> asked;
+};
+
+// Errors: Busy; what the engine or the model say.
+Reply answer_whole(Engine& engine, const Setup& setup, Exchange exchange);
+Reply answer_streaming(Engine& engine, const Setup& setup, Exchange exchange);
+// Where confidence, source or a calibration is asked for: the greedy answer, with evidence gathered about it.
+bool wants_evidence(const Exchange& exchange);
+Reply answer_measured(Engine& engine, const Setup& setup, Exchange exchange);
+
+// One request's results alone, waited for.
+std::vector<generate::Generated> compute_all(Engine& engine, const Asked& asked);
+inline generate::Generated compute(Engine& engine, const Asked& asked) { return compute_all(engine, asked).at(0); }
+
+std::string new_id(const char* prefix);
+
+}  // namespace ken::server

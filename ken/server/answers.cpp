@@ -1,0 +1,231 @@
+#include "ken/server/answers.h"
+
+#include "ken/base/error.h"
+#include "ken/readout/collect.h"
+#include "ken/server/answering.h"
+#include "ken/server/catalog.h"
+#include "ken/server/looking.h"
+#include "ken/server/openai.h"
+
+namespace ken::server {
+namespace {
+
+std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Reply reply(const Json& json) { return {.body = dumped(json)}; }
+
+Reply refusal(int status, const std::string& message, const char* type, const Json& field = nullptr) {
+  return {.status = status, .body = dumped(error_json(message, type, field, status))};
+}
+
+// Mean of the last layer's states after the final norm, of length 1.
+std::vector<float> embedding(const model::Model& model, const std::vector<int32_t>& tokens, nn::Compute compute) {
+  const at::NoGradGuard no_gradients;
+  const model::Batch batch = model::pack({{tokens}}, model.config.vocab);
+  at::Tensor mean = model::forward(model, batch, {.compute = compute, .logits = model::ForwardOptions::Logits::none})
+                        .hidden.to(at::kCPU, at::kFloat)
+                        .mean(0);
+  mean = (mean / mean.norm().clamp_min(1e-12)).contiguous();
+  return {mean.data_ptr<float>(), mean.data_ptr<float>() + mean.numel()};
+}
+
+std::vector<int32_t> ids_from(const Json& body, const model::Model& model) {
+  const auto found = body.find("tokens");
+  if (found == body.end() || !found->is_array()) throw io::CallError("tokens", "tokens: not a list of token ids");
+  std::vector<int32_t> ids;
+  for (const Json& id : *found) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= model.config.vocab)
+      throw io::CallError("tokens",
+                          fmt::format("tokens[{}]: {} is no token of {}", ids.size(), dumped(id), model.config.vocab));
+    ids.push_back(id.get<int32_t>());
+  }
+  return ids;
+}
+
+}  // namespace
+
+Reply Answers::operator()(const HttpRequest& request) const {
+  try {
+    return route(request);
+  } catch (const io::CallError& error) {
+    return refusal(400, error.what(), "invalid_request_error", error.field.empty() ? Json() : Json(error.field));
+  } catch (const Busy& error) {
+    Reply busy = refusal(429, error.what(), "rate_limit_error");
+    busy.headers.push_back({"Retry-After", "1"});
+    return busy;
+  } catch (const UsageError& error) {
+    return refusal(400, error.what(), "invalid_request_error");
+  } catch (const std::exception& error) {
+    return refusal(500, error.what(), "server_error");
+  }
+}
+
+Reply Answers::route(const HttpRequest& request) const {
+  const std::string& path = request.path;
+  if (request.method == "GET") {
+    if (path == "/health") return reply({{"status", "ok"}});
+    if (path == "/metrics") return metrics();
+    if (path == "/v1/models") return reply({{"object", "list"}, {"data", Json::array({model_card()})}});
+    if (path == "/v1/models/" + setup_.name) return reply(model_card());
+    if (path == "/tokenizer_info") return reply(tokenizer_info());
+    if (path == "/ken/methods") return reply(method_list());
+    if (path == "/openapi.json") return reply(openapi(setup_.name));
+    return refusal(404, fmt::format("no such page: {}; GET /openapi.json lists what there is", path),
+                   "not_found_error");
+  }
+  const bool known = path == "/v1/completions" || path == "/v1/chat/completions" || path == "/v1/embeddings" ||
+                     path == "/tokenize" || path == "/detokenize" || path == "/ken/lens" || path == "/ken/samples" ||
+                     find_method(path);
+  if (!known)
+    return refusal(404, fmt::format("no such route: POST {}; GET /openapi.json lists what there is", path),
+                   "not_found_error");
+  Json body = io::call_body(request.body);
+  if (path == "/v1/embeddings") return embeddings(body);
+  if (path == "/tokenize") return tokenize(body);
+  if (path == "/detokenize") return detokenize(body);
+  if (path == "/ken/lens" || path == "/ken/samples") return look(path, body);
+  if (const auto method = find_method(path)) body = with_method(std::move(body), *method);
+  const bool chat = path == "/v1/chat/completions" || (path != "/v1/completions" && body.contains("messages"));
+  return answer(chat ? chat_exchange(body) : completion_exchange(body));
+}
+
+void Answers::check_model(const std::string& name) const {
+  if (!name.empty() && name != setup_.name)
+    throw io::CallError("model", fmt::format("model: \"{}\" is not served here; \"{}\" is", name, setup_.name));
+}
+
+Json Answers::model_card() const {
+  return {{"id", setup_.name},
+          {"object", "model"},
+          {"created", setup_.started},
+          {"owned_by", "ken"},
+          {"max_model_len", engine_.model().config.context},
+          {"ken",
+           {{"sha256", engine_.model().sha256()},
+            {"chat_template", setup_.chat != nullptr},
+            {"calibrated", setup_.calibration.has_value()},
+            {"n_layers", engine_.model().config.n_layers},
+            {"d_model", engine_.model().config.d_model},
+            {"vocab", engine_.model().config.vocab}}}};
+}
+
+Exchange Answers::completion_exchange(const Json& body) const {
+  Exchange exchange{io::completion_call(body, setup_.limits), false, !body.contains("temperature"), {}};
+  check_model(exchange.call.model);
+  if (exchange.call.max_tokens == 0 && !exchange.call.echo)
+    throw io::CallError("max_tokens", "max_tokens: 0 makes sense with echo alone");
+  exchange.asked = completion_requests(exchange.call, engine_.model(), setup_);
+  return exchange;
+}
+
+Exchange Answers::chat_exchange(const Json& body) const {
+  Exchange exchange{io::chat_call(body, setup_.limits), true, !body.contains("temperature"), {}};
+  check_model(exchange.call.model);
+  if (exchange.call.max_tokens == 0) throw io::CallError("max_tokens", "max_tokens: 0; an answer needs one at least");
+  exchange.asked.push_back(chat_request(exchange.call, engine_.model(), setup_));
+  return exchange;
+}
+
+Reply Answers::look(const std::string& path, const Json& body) const {
+  const Json params = body.value("params", Json::object());
+  if (!params.is_object()) throw io::CallError("params", "params: not an object");
+  Exchange exchange = body.contains("messages") ? chat_exchange(body) : completion_exchange(body);
+  return reply(path == "/ken/lens" ? look_inside(engine_, setup_, std::move(exchange), params)
+                                   : look_at_samples(engine_, setup_, std::move(exchange), params));
+}
+
+Reply Answers::answer(Exchange exchange) const {
+  if (wants_evidence(exchange)) return answer_measured(engine_, setup_, std::move(exchange));
+  if (exchange.call.stream) return answer_streaming(engine_, setup_, std::move(exchange));
+  return answer_whole(engine_, setup_, std::move(exchange));
+}
+
+Reply Answers::embeddings(const Json& body) const {
+  const io::Call call = io::embedding_call(body, setup_.limits);
+  check_model(call.model);
+  std::vector<std::vector<int32_t>> prompts;
+  size_t read = 0;
+  for (const auto& prompt : call.prompts) {
+    prompts.push_back(prompt_tokens(prompt, engine_.model(), "input"));
+    read += prompts.back().size();
+    if (int64_t(prompts.back().size()) > engine_.model().config.context)
+      throw io::CallError("input", fmt::format("input: {} tokens; the model's context holds {}", prompts.back().size(),
+                                               engine_.model().config.context));
+  }
+  Json data = Json::array();
+  // One text at a time, so that answers are not kept waiting.
+  for (const auto& prompt : prompts) {
+    std::vector<float> values;
+    engine_.run([&] { values = embedding(engine_.model(), prompt, engine_.compute()); });
+    Json vector = call.encoding == "base64" ? Json(base64(std::as_bytes(std::span(values)))) : Json(values);
+    data.push_back({{"object", "embedding"}, {"index", data.size()}, {"embedding", std::move(vector)}});
+  }
+  return reply({{"object", "list"},
+                {"data", std::move(data)},
+                {"model", setup_.name},
+                {"usage", {{"prompt_tokens", read}, {"total_tokens", read}}}});
+}
+
+// As vLLM's: {"prompt": text} or {"messages": [...]}, and back.
+Reply Answers::tokenize(const Json& body) const {
+  std::vector<int32_t> ids;
+  if (body.contains("messages")) {
+    const io::Call call = io::chat_call(body, setup_.limits);
+    ids = chat_request(call, engine_.model(), setup_).tokens;
+  } else {
+    const auto found = body.find("prompt");
+    if (found == body.end() || !found->is_string()) throw io::CallError("prompt", "prompt: not a text");
+    const auto text = found->get<std::string>();
+    const bool special = body.value("add_special_tokens", Json(true)) != false;
+    ids = special ? model::prompt_ids(engine_.model(), text) : engine_.model().tokenizer->encode(text);
+  }
+  Json texts = Json::array();
+  for (const int32_t id : ids) texts.push_back(token_text(*engine_.model().tokenizer, id));
+  return reply({{"tokens", ids},
+                {"token_strs", texts},
+                {"count", ids.size()},
+                {"max_model_len", engine_.model().config.context}});
+}
+
+Reply Answers::detokenize(const Json& body) const {
+  return reply({{"prompt", engine_.model().tokenizer->decode(ids_from(body, engine_.model()))}});
+}
+
+Json Answers::tokenizer_info() const {
+  const auto& tokenizer = *engine_.model().tokenizer;
+  const auto piece = [&](const std::optional<int32_t>& id) {
+    return id ? Json(tokenizer.pieces[size_t(*id)]) : Json(nullptr);
+  };
+  const auto& metadata = engine_.model().metadata;
+  const std::string source = metadata.text("tokenizer.chat_template", "");
+  return {{"vocab_size", tokenizer.vocab_size()},
+          {"bos_token", piece(tokenizer.bos)},
+          {"eos_token", piece(tokenizer.eos)},
+          {"unk_token", piece(tokenizer.unk)},
+          {"bos_token_id", tokenizer.bos ? Json(*tokenizer.bos) : Json(nullptr)},
+          {"eos_token_id", tokenizer.eos ? Json(*tokenizer.eos) : Json(nullptr)},
+          {"add_bos_token", tokenizer.add_bos},
+          {"model_max_length", engine_.model().config.context},
+          {"chat_template", source.empty() ? Json(nullptr) : Json(source)}};
+}
+
+Reply Answers::metrics() const {
+  const EngineFigures f = engine_.figures();
+  std::string text;
+  const auto add = [&](const char* name, const char* kind, const char* help, double value) {
+    text += fmt::format("# HELP ken_{0} {2}\n# TYPE ken_{0} {1}\nken_{0} {3}\n", name, kind, help, value);
+  };
+  add("requests_in_flight", "gauge", "Requests under way or waiting.", double(f.requests));
+  add("rows", "gauge", "Rows of the last pass.", double(f.rows));
+  add("requests_waiting", "gauge", "Requests that wait for a place in a pass.", double(f.waiting));
+  add("steps_total", "counter", "Passes over all rows.", double(f.steps));
+  add("step_seconds_total", "counter", "Time spent in passes.", f.seconds);
+  add("generated_tokens_total", "counter", "Tokens chosen.", double(f.generated_tokens));
+  add("requests_done_total", "counter", "Requests answered to their end.", double(f.done));
+  add("requests_failed_total", "counter", "Requests ended by an error.", double(f.failed));
+  add("requests_cancelled_total", "counter", "Requests ended by their client or by the server's end.",
+      double(f.cancelled));
+  return {.type = "text/plain; version=0.0.4; charset=utf-8", .body = text};
+}
+
+}  // namespace ken::server

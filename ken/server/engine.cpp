@@ -1,0 +1,139 @@
+#include "ken/server/engine.h"
+
+#include "ken/base/error.h"
+
+namespace ken::server {
+
+Engine::Engine(std::shared_ptr<const model::Model> model, const EngineOptions& options)
+    : model_(std::move(model)), options_(options), thread_([this] { loop(); }) {}
+
+Engine::~Engine() {
+  drain(std::chrono::milliseconds(0));
+  {
+    const std::lock_guard lock(mutex_);
+    over_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void Engine::take_place() {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) throw Busy("the server is stopping");
+  if (figures_.requests >= options_.max_requests)
+    throw Busy(fmt::format("{} requests are under way; come again in a second", figures_.requests));
+  ++figures_.requests;
+}
+
+void Engine::leave_place() {
+  {
+    const std::lock_guard lock(mutex_);
+    --figures_.requests;
+  }
+  idle_.notify_all();
+}
+
+void Engine::post(Command command) {
+  {
+    const std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+  }
+  wake_.notify_one();
+}
+
+uint64_t Engine::submit(std::shared_ptr<const generate::Request> request, generate::Done done) {
+  take_place();
+  uint64_t ticket;
+  {
+    const std::lock_guard lock(mutex_);
+    ticket = ++tickets_;
+  }
+  const auto finished = [this, ticket, done = std::move(done)](generate::Outcome outcome) {
+    scheduled_.erase(ticket);
+    {
+      const std::lock_guard lock(mutex_);
+      bool cancelled = false;
+      for (const auto& result : outcome.results) {
+        figures_.generated_tokens += result.tokens.size();
+        cancelled = cancelled || result.finish == "interrupted";
+      }
+      ++(outcome.error ? figures_.failed : cancelled ? figures_.cancelled : figures_.done);
+    }
+    done(std::move(outcome));
+    leave_place();
+  };
+  post([this, ticket, request = std::move(request), finished](generate::Scheduler& scheduler) {
+    try {
+      scheduled_[ticket] = scheduler.submit(request, finished);
+    } catch (...) {
+      finished({{}, std::current_exception()});
+    }
+  });
+  return ticket;
+}
+
+void Engine::cancel(uint64_t ticket) {
+  post([this, ticket](generate::Scheduler& scheduler) {
+    if (const auto found = scheduled_.find(ticket); found != scheduled_.end()) scheduler.cancel(found->second);
+  });
+}
+
+void Engine::run(const std::function<void()>& work) {
+  take_place();
+  std::promise<void> promise;
+  auto result = promise.get_future();
+  post([&](generate::Scheduler&) {
+    try {
+      work();
+      promise.set_value();
+    } catch (...) {
+      promise.set_exception(std::current_exception());
+    }
+  });
+  result.wait();
+  leave_place();
+  result.get();
+}
+
+bool Engine::drain(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  const auto empty = [this] { return figures_.requests == 0; };
+  if (idle_.wait_for(lock, patience, empty)) return true;
+  lock.unlock();
+  post([](generate::Scheduler& scheduler) { scheduler.cancel_all(); });
+  lock.lock();
+  idle_.wait(lock, empty);
+  return false;
+}
+
+EngineFigures Engine::figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
+}
+
+void Engine::loop() {
+  if (options_.threads > 0) at::set_num_threads(options_.threads);
+  generate::GenerateOptions options;
+  options.compute = options_.compute;
+  options.max_rows = options_.max_rows;
+  generate::Scheduler scheduler(*model_, options);
+  for (bool busy = false;;) {
+    std::vector<Command> commands;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return busy || over_ || !commands_.empty(); });
+      if (over_ && commands_.empty() && !busy) return;
+      commands.swap(commands_);
+    }
+    for (auto& command : commands) command(scheduler);
+    const auto begin = std::chrono::steady_clock::now();
+    busy = scheduler.step();
+    const std::lock_guard lock(mutex_);
+    figures_.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    figures_.steps += 1;
+    figures_.rows = scheduler.rows(), figures_.waiting = scheduler.waiting();
+  }
+}
+
+}  // namespace ken::server

@@ -1,0 +1,115 @@
+// The HTTP side alone, against answers made up here: keys, bounded bodies, streams, stopping.
+#include "ken/server/http.h"
+
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <thread>
+
+namespace ken::server {
+namespace {
+
+class HttpTest : public testing::Test {
+ protected:
+  void start(HttpOptions options) {
+    options.port = 0;
+    server = std::make_unique<HttpServer>(options, [](const HttpRequest& request) -> Reply {
+      if (request.path == "/stream")
+        return {.type = "text/event-stream", .stream = [](const Write& write) {
+                  for (int i = 0; i < 3; ++i) write("data: " + std::to_string(i) + "\n\n");
+                }};
+      return {.type = "text/plain",
+              .body = request.method + " " + request.path + " " + std::to_string(request.body.size())};
+    });
+    port = server->bind();
+    thread = std::thread([this] { server->listen(); });
+  }
+  void TearDown() override {
+    if (!thread.joinable()) return;
+    server->stop();
+    thread.join();
+  }
+  httplib::Client client() const { return httplib::Client("127.0.0.1", port); }
+  std::unique_ptr<HttpServer> server;
+  std::thread thread;
+  int port = 0;
+};
+
+TEST_F(HttpTest, a_request_and_its_answer) {
+  start({});
+  auto c = client();
+  EXPECT_EQ(c.Get("/a")->body, "GET /a 0");
+  EXPECT_EQ(c.Post("/b", "12345", "application/json")->body, "POST /b 5");
+}
+
+TEST_F(HttpTest, bodies_are_bounded_whether_their_length_is_told_or_not) {
+  start({.body_bytes = 1000});
+  auto c = client();
+  EXPECT_EQ(c.Post("/b", std::string(1000, 'x'), "application/json")->status, 200);
+  EXPECT_EQ(c.Post("/b", std::string(1001, 'x'), "application/json")->status, 413);
+  size_t sent = 0;
+  auto chunked = client();
+  const auto result = chunked.Post(
+      "/b",
+      [&](size_t, httplib::DataSink& sink) {
+        sent += 500;
+        if (!sink.write(std::string(500, 'x').data(), 500)) return false;
+        if (sent >= 1000000) sink.done();
+        return true;
+      },
+      "application/json");
+  if (result) EXPECT_EQ(result->status, 413);  // or the connection was closed while we wrote
+  EXPECT_EQ(client().Get("/a")->status, 200);
+}
+
+TEST_F(HttpTest, a_form_is_refused) {
+  start({});
+  EXPECT_EQ(client().Post("/b", httplib::MultipartFormDataItems{{"a", "b", "", ""}})->status, 415);
+}
+
+TEST_F(HttpTest, keys_open_all_but_the_health) {
+  start({.keys = {"first", "second"}});
+  auto c = client();
+  EXPECT_EQ(c.Get("/a")->status, 401);
+  EXPECT_EQ(client().Get("/health")->status, 200);
+  EXPECT_EQ(client().Get("/a", {{"Authorization", "Bearer second"}})->status, 200);
+  EXPECT_EQ(client().Get("/a", {{"Authorization", "Bearer secon"}})->status, 401);
+  EXPECT_EQ(client().Get("/a", {{"Authorization", "second"}})->status, 401);
+  EXPECT_EQ(client().Post("/b", std::string(100, 'x'), "application/json")->status, 401);
+}
+
+TEST_F(HttpTest, pages_from_elsewhere_are_let_in_only_where_it_is_said) {
+  start({});
+  EXPECT_FALSE(client().Get("/a")->has_header("Access-Control-Allow-Origin"));
+  TearDown();
+  start({.allow_origin = "http://example.org"});
+  EXPECT_EQ(client().Get("/a")->get_header_value("Access-Control-Allow-Origin"), "http://example.org");
+}
+
+TEST_F(HttpTest, a_stream_comes_piece_by_piece) {
+  start({});
+  EXPECT_EQ(client().Post("/stream", "{}", "application/json")->body, "data: 0\n\ndata: 1\n\ndata: 2\n\n");
+}
+
+TEST_F(HttpTest, more_clients_than_connections_are_all_served) {
+  start({.connections = 4});
+  std::vector<std::thread> threads;
+  std::atomic<int> served{0};
+  for (int i = 0; i < 24; ++i)
+    threads.emplace_back([&] {
+      auto c = client();
+      c.set_read_timeout(30);
+      if (const auto result = c.Get("/a"); result && result->status == 200) ++served;
+    });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(served, 24);
+}
+
+TEST(KeyTest, keys_are_the_same_or_not) {
+  EXPECT_TRUE(same_key("abc", "abc"));
+  EXPECT_FALSE(same_key("abc", "abd"));
+  EXPECT_FALSE(same_key("abc", "ab"));
+}
+
+}  // namespace
+}  // namespace ken::server
