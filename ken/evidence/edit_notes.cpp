@@ -103,8 +103,8 @@ Json best_reading(const model::Model& model, const EditNotes& made, const std::s
         return share_right(questions, read);
       };
       const double es = rate(in, in_read, in_plain), bp = rate(out, out_read, out_plain);
-      if (es + bp == 0 || 2 * es * bp / (es + bp) <= most_eq) continue;
-      most_eq = 2 * es * bp / (es + bp), best = params, best["margin"] = margin;
+      const double eq = es + bp == 0 ? 0 : 2 * es * bp / (es + bp);
+      if (eq > most_eq) most_eq = eq, best = params, best["margin"] = margin;
     }
   }
   return best;

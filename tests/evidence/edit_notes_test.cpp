@@ -30,5 +30,23 @@ TEST(EditNotesTest, edited_facts_get_another_value_and_kept_ones_expect_the_plai
   EXPECT_EQ(again.notes, made.notes);
 }
 
+TEST(EditNotesTest, tells_apart_what_is_found_and_what_is_read) {
+  const auto model = test::tiny_model();
+  const data::FactSet set = test::tiny_facts();
+  EditNotes made;
+  made.notes = {"Ada Bow was born in Turin .", "Ada Low is a painter .", "the home of Eve Low is Oslo ."};
+  Expected home{closed_book(set.facts[0], world::prompt_style()), {"Oslo"}, made.notes[2]};
+  home.request.prompt.question = "where was Eve Low born ?";
+  made.questions["edited"] = {home};
+  EXPECT_EQ(notes_found(made, "edited", 1, true), 1);
+  EXPECT_EQ(notes_found(made, "edited", 3, false), 1);
+  made.questions["edited"][0].note = made.notes[0];
+  EXPECT_EQ(notes_found(made, "edited", 3, true), 0);  // another's name
+  Expected beside = home;
+  beside.request.prompt.text = beside.request.prompt.beside(home.note + " use it");
+  beside.answers = {answers_to(*model, {beside}, {})[0].text};
+  EXPECT_EQ(share_right_beside_note(*model, {{home.request, beside.answers, home.note}}, "use it"), 1);
+}
+
 }  // namespace
 }  // namespace ken::evidence
