@@ -201,6 +201,13 @@ std::string echoed(const Engine& engine, const Asked& asked) {
 // A request for the prompt alone: its probabilities, no answer.
 bool prompt_alone(const Exchange& exchange) { return exchange.call.max_tokens == 0; }
 
+// Without a chat template an answer begins with the blank that its prompt's form leaves to it; it is no part of a
+// message.
+std::string_view message_text(const Exchange& exchange, const Setup& setup, std::string_view text) {
+  if (!exchange.chat || setup.chat) return text;
+  return text.substr(std::min(text.find_first_not_of(' '), text.size()));
+}
+
 Reply json_reply(const Json& json) { return {.body = dumped(json)}; }
 
 }  // namespace
@@ -232,7 +239,8 @@ Reply answer_whole(Engine& engine, const Setup& setup, Exchange exchange) {
     for (const auto& result : answers[i].outcome.results) written += result.tokens.size();
     for (const size_t j : best(answers[i].outcome.results, exchange.call.n)) {
       const Generated& result = answers[i].outcome.results[j];
-      const std::string& text = std::isnan(result.score) ? answers[i].texts[j] : result.text;
+      const std::string& raw = std::isnan(result.score) ? answers[i].texts[j] : result.text;
+      const std::string text(message_text(exchange, setup, raw));
       choices.push_back(choice_of(engine, exchange, choices.size(), text, result, echo ? &*echo : nullptr, before));
     }
   }
@@ -309,7 +317,8 @@ class Chunks {
   void piece(size_t asked, const generate::Piece& piece) {
     const size_t i = index(asked, piece.sample);
     // A token's text may come in a later piece; its probability goes with the first piece after it.
-    put(frame_.with(Json::array({choice(i, piece.text, piece.so_far, piece.so_far.logprobs.size(), nullptr)})));
+    const std::string text(sent_[i].begun ? piece.text : message_text(exchange_, setup_, piece.text));
+    put(frame_.with(Json::array({choice(i, text, piece.so_far, piece.so_far.logprobs.size(), nullptr)})));
   }
 
   void over(size_t asked, generate::Outcome outcome) {

@@ -53,10 +53,13 @@ Reply Answers::operator()(const HttpRequest& request) const {
     Reply busy = refusal(429, error.what(), "rate_limit_error");
     busy.headers.push_back({"Retry-After", "1"});
     return busy;
-  } catch (const UsageError& error) {
+  } catch (const Error& error) {
+    // Of the prompt, a control or the model under it: no other request's.
     return refusal(400, error.what(), "invalid_request_error");
   } catch (const std::exception& error) {
-    return refusal(500, error.what(), "server_error");
+    // torch's errors carry a stack trace after the first line.
+    const std::string text = error.what();
+    return refusal(500, text.substr(0, text.find('\n')), "server_error");
   }
 }
 

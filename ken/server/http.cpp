@@ -118,7 +118,7 @@ struct HttpServer::Impl {
     std::string body;
     bool too_long = false;
     if (!read_body(reader, options.body_bytes, body, too_long)) {
-      if (too_long)
+      if (too_long || response.status == 413)  // httplib's own check, where a length was told
         return refuse(413, fmt::format("the body is longer than {} bytes", options.body_bytes),
                       "invalid_request_error");
       return refuse(400, "the body could not be read", "invalid_request_error");

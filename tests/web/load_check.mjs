@@ -51,8 +51,10 @@ async function streamed(i, stop_after) {
   if (JSON.stringify([[content, logprobs]]) !== alone[i]) counts.different += 1
 }
 const expect = async (reply, status) => {
-  await reply.text().catch(() => '')
-  counts[reply.status === status || reply.status === 429 ? 'refused' : 'wrong'] += 1
+  const text = await reply.text().catch(() => '')
+  const good = reply.status === status || reply.status === 429
+  counts[good ? 'refused' : 'wrong'] += 1
+  if (!good) console.log(`${reply.status} instead of ${status}: ${text.slice(0, 200)}`)
 }
 const rude = [
   async () => expect(await post('/v1/chat/completions', '{"messages": [', {}), 400),

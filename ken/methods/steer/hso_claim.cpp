@@ -12,20 +12,20 @@
 namespace ken::tasks {
 namespace {
 
-constexpr size_t documents = 60, questions = 150;
+constexpr size_t documents = 60, chosen_on = 20, questions = 80;
 constexpr int64_t following = 10;  // tokens behind what was optimised
 
 struct Reading {
   std::vector<int32_t> prefix, next;
 };
 
-std::vector<Reading> readings(const ClaimInput& input, int64_t first) {
+std::vector<Reading> readings(const ClaimInput& input, int64_t first, size_t count) {
   const auto params = train::world_of(input.model.metadata);
   if (!params) fail("hso", "the model says of no world whose documents it has not read");
   const auto texts =
       world::texts_of(std::make_shared<const world::World>(*params), params->documents, params->documents);
   std::vector<Reading> result;
-  for (int64_t i = first; result.size() < documents; ++i) {
+  for (int64_t i = first; result.size() < count; ++i) {
     const auto tokens = model::prompt_ids(input.model, texts.at((i + int64_t(input.seed) * 100000) % texts.count));
     if (int64_t(tokens.size()) < 3 * following) continue;
     result.push_back({{tokens.begin(), tokens.end() - following}, {tokens.end() - following, tokens.end()}});
@@ -53,10 +53,10 @@ double following_nll(const ClaimInput& input, const std::vector<Reading>& all, c
 }
 
 readout::CacheSteps chosen(const ClaimInput& input) {
-  const auto others = readings(input, 1000);
+  const auto others = readings(input, 1000, chosen_on);
   readout::CacheSteps best;
   double least = 1e300;
-  for (const int64_t window : {5, 10, 25})
+  for (const int64_t window : {10, 25})
     for (const double rate : {1e-3, 3e-3, 1e-2, 3e-2})
       if (const double nll = following_nll(input, others, {rate, window}); nll < least)
         least = nll, best = {rate, window};
@@ -78,7 +78,7 @@ double right(const ClaimInput& input, const data::PromptStyle& style, const std:
 
 std::vector<Figure> run(const ClaimInput& input) {
   const readout::CacheSteps best = chosen(input);
-  const auto judged = readings(input, 5000);
+  const auto judged = readings(input, 5000, documents);
   const double plain = following_nll(input, judged, {0, best.window}), moved = following_nll(input, judged, best);
   std::vector<const data::Fact*> facts;
   for (const auto& fact : input.facts.facts)
