@@ -1,4 +1,5 @@
-// Builds dist/report.html: one file with all script and style inside, so that it opens from disk without a network.
+// Builds dist/report.html and, with --mode workbench, dist/workbench.html: each one file with all script and style inside, so that it
+// needs nothing but itself. Two builds, because pages of one build would share a file.
 import { defineConfig, type Plugin } from "vite";
 
 // Inside a page, "</script" ends a script and "<!--" changes how it is read, even within a string literal.
@@ -6,19 +7,19 @@ function script_safe(code: string): string {
   return code.replace(/<\/script/gi, "<\\/script").replace(/<!--/g, "\\x3C!--");
 }
 
-function inline_everything(): Plugin {
+function inline_everything(name: string): Plugin {
   return {
     name: "inline-everything",
     enforce: "post",
     generateBundle(_, bundle) {
-      const page = bundle["report.html"];
-      if (page?.type !== "asset") throw new Error("the build made no report.html");
+      const page = bundle[name];
+      if (page?.type !== "asset") throw new Error(`the build made no ${name}`);
       let script = "", style = "";
       for (const [name, item] of Object.entries(bundle)) {
         if (item === page) continue;
         if (item.type === "chunk") script += item.code;
         else if (name.endsWith(".css")) style += String(item.source);
-        else throw new Error(`cannot put ${name} inside the report`);
+        else throw new Error(`cannot put ${name} inside the page`);
         delete bundle[name];
       }
       page.source = String(page.source)
@@ -29,14 +30,18 @@ function inline_everything(): Plugin {
   };
 }
 
-export default defineConfig({
-  base: "./",
-  plugins: [inline_everything()],
-  build: {
-    target: "es2022",
-    modulePreload: false,
-    cssCodeSplit: false,
-    chunkSizeWarningLimit: 1000,
-    rollupOptions: { input: "report.html" },
-  },
+export default defineConfig(({ mode }) => {
+  const page = mode === "workbench" ? "workbench.html" : "report.html";
+  return {
+    base: "./",
+    plugins: [inline_everything(page)],
+    build: {
+      target: "es2022",
+      modulePreload: false,
+      cssCodeSplit: false,
+      emptyOutDir: false, // the other page lies there, too
+      chunkSizeWarningLimit: 1000,
+      rollupOptions: { input: page },
+    },
+  };
 });
