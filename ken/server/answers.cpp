@@ -6,6 +6,7 @@
 #include "ken/server/catalog.h"
 #include "ken/server/looking.h"
 #include "ken/server/openai.h"
+#include "ken/server/page.h"
 
 namespace ken::server {
 namespace {
@@ -66,6 +67,7 @@ Reply Answers::operator()(const HttpRequest& request) const {
 Reply Answers::route(const HttpRequest& request) const {
   const std::string& path = request.path;
   if (request.method == "GET") {
+    if (path == "/") return {.type = "text/html; charset=utf-8", .body = std::string(workbench_page())};
     if (path == "/health") return reply({{"status", "ok"}});
     if (path == "/metrics") return metrics();
     if (path == "/v1/models") return reply({{"object", "list"}, {"data", Json::array({model_card()})}});

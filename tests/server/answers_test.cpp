@@ -274,6 +274,7 @@ TEST_F(AnswersTest, what_does_not_fit_or_is_unknown_is_refused_at_once) {
   EXPECT_EQ(post("/v1/nothing", Json::object()).status, 404);
   EXPECT_EQ(get("/nothing").status, 404);
   EXPECT_EQ(get("/health").status, 200);
+  EXPECT_TRUE(get("/").body.starts_with("<!doctype html>"));
 }
 
 TEST_F(AnswersTest, tokens_there_and_back) {
