@@ -68,8 +68,7 @@ void eight_controls_over_plain_rows(benchmark::State& state) {
   const auto model = random_model("llama-125m");
   std::vector<generate::Request> steered;
   for (const char* control : {"vector:strength=0.5", "vector:strength=-0.5,phase=decode", "spare", "ck-plug",
-                              "cad:alpha=1", "dola", "lineas",
-                              "implicit-instruction-tuning"})
+                              "cad:alpha=1", "dola", "lineas", "implicit-instruction-tuning"})
     steered.push_back(request(control));
   size_t rows = steered.size();
   for (const auto& r : steered) rows += twins_of(*model, r);
