@@ -27,9 +27,9 @@ export class Composer {
     });
     this.stop.addEventListener("click", () => bench.jobs.stop());
     const form = h("form", { class: "composer", "aria-label": "Question and documents" },
-      h("div", { class: "box" }, h("label", { for: "question" }, "Question"), this.question,
-        h("div", { class: "buttons" }, this.send, this.stop, h("span", { class: "note keys" }, "Enter sends, Escape stops"))),
-      h("div", { class: "box" }, h("label", { for: "documents" }, "Documents ", this.count), this.documents), options(bench));
+      h("div", { class: "box" }, h("label", { for: "question" }, "Question"), this.question),
+      h("div", { class: "box documents" }, h("label", { for: "documents" }, "Documents ", this.count), this.documents),
+      h("div", { class: "buttons" }, this.send, this.stop, h("span", { class: "note keys" }, "Enter sends, Escape stops")), options(bench));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       sent();

@@ -13,7 +13,7 @@ const LETTERS = 10;
 // From paper to full colour; the text turns where the colour is dark.
 export const heat = (value: number | null, color = "var(--heat)"): string => {
   const share = known(value) ? Math.max(0, Math.min(1, value)) : 0;
-  return `background:color-mix(in oklab, ${color} ${(100 * share).toFixed(1)}%, var(--heat-paper));color:var(${share > 0.5 ? "--on-heat" : "--under-heat"})`;
+  return `background:color-mix(in oklab, ${color} ${(100 * share).toFixed(1)}%, var(--heat-paper));color:var(${share > 0.62 ? "--on-heat" : "--under-heat"})`;
 };
 
 export const layer_name = (reply: LensReply, layer: number): string =>

@@ -3,19 +3,20 @@ import { h } from "../dom";
 import type { Param, Value } from "./api";
 
 const SEEDS = /seed$/;
-const counts = (param: Param): boolean => Number.isInteger(param.default) && !String(param.default).includes(".") && whole(param);
-// JSON writes 1.0 as 1: what a count is can only be told from its bounds and its name.
-const whole = ({ name, minimum, maximum, meaning }: Param): boolean =>
-  SEEDS.test(name) || /^(top|k|n|words|samples|width|window|layers?|feature|at|shift|beams?)$/.test(name) || (minimum === 1 && (maximum ?? 0) >= 100) || /^how many/.test(meaning);
+const COUNTS = /^(top|k|n|words|samples|window|steps|feature|at|shift)$/;
+// JSON writes 1.0 as 1: what is a count is told by its name.
+const counts = (param: Param): boolean => Number.isInteger(param.default) && (SEEDS.test(param.name) || COUNTS.test(param.name));
 
 export interface Range { lo: number; hi: number; step: number }
 
+const NEAR = 8, STEPS = 60; // bounds so near are the slider's own; about so many places on it
+
 // A slider wants a range that a hand can use: the bounds where they are near, else some way around the standard value.
-export function range_of(param: Param, nothing: Value | undefined): Range {
-  const standard = Number(param.default), none = typeof nothing === "number" ? nothing : 0;
-  const min = param.minimum ?? -Infinity, max = param.maximum ?? Infinity, reach = 4 * Math.max(Math.abs(standard), Math.abs(none) < 1e3 ? Math.abs(none) : 0, counts(param) ? 4 : 0.75);
-  const lo = max - min <= 8 ? min : Math.max(min, min < -1 ? -reach : min), hi = max - min <= 8 ? max : Math.min(max, reach);
-  return { lo, hi, step: counts(param) ? 1 : steps((hi - lo) / 60) };
+export function range_of(param: Param): Range {
+  const min = param.minimum ?? -Infinity, max = param.maximum ?? Infinity, standard = Math.abs(Number(param.default));
+  const reach = standard > 0 ? 4 * standard : counts(param) ? 20 : 3, near = max - min <= NEAR;
+  const lo = near || min >= -1 ? min : -Math.min(reach, -min), hi = near ? max : Math.min(max, reach);
+  return { lo, hi, step: counts(param) ? 1 : steps((hi - lo) / STEPS) };
 }
 
 // 1, 2 or 5 times a power of ten.
@@ -24,12 +25,12 @@ function steps(least: number): number {
   return Number(((times <= 1 ? 1 : times <= 2 ? 2 : times <= 5 ? 5 : 10) * power).toPrecision(1));
 }
 
-export const slides = (param: Param): boolean => param.settable && typeof param.default === "number" && !SEEDS.test(param.name);
+export const slides = (param: Param): boolean => param.settable && typeof param.default === "number" && !SEEDS.test(param.name) && Math.abs(param.default) < 1e6;
 
-interface Field { param: Param; value: Value; nothing?: Value; change: (value: Value) => void }
+interface Field { param: Param; value: Value; change: (value: Value) => void }
 
-function numeric({ param, value, nothing, change }: Field, id: string): HTMLElement[] {
-  const { lo, hi, step } = range_of(param, nothing), text = String(value);
+function numeric({ param, value, change }: Field, id: string): HTMLElement[] {
+  const { lo, hi, step } = range_of(param), text = String(value);
   const number = h("input", { type: "number", id, value: text, step: counts(param) ? "1" : "any" }) as HTMLInputElement;
   if (param.minimum !== undefined) number.min = String(param.minimum);
   if (param.maximum !== undefined) number.max = String(param.maximum);

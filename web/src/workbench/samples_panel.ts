@@ -23,10 +23,10 @@ function wordings(samples: Sample[]): HTMLElement {
     h("li", {}, text.trim() || "(empty)", h("span", { class: "note" }, known(logprob) ? ` ${small(Math.exp(logprob))}` : ""))));
 }
 
-function cluster_part({ text, share, count }: Cluster, samples: Sample[], most: number): HTMLElement {
+function cluster_part({ text, share, count }: Cluster, samples: Sample[], most: number, all: number): HTMLElement {
   const bar = h("span", { class: "mini-track" }, h("span", { class: "mini-fill", style: `width:${((100 * share) / most).toFixed(2)}%;background:var(--blue)` }));
   return h("details", { class: "cluster" }, h("summary", {}, h("span", { class: "mini" },
-    h("span", { class: "mini-label" }, text.trim() || "(empty)"), bar, h("span", { class: "mini-value" }, `${number(share, "rate")} · ${count}`))), wordings(samples));
+    h("span", { class: "mini-label" }, text.trim() || "(empty)"), bar, h("span", { class: "mini-value" }, `${number(share, "rate")} · ${count} of ${all}`))), wordings(samples));
 }
 
 export class SamplesPanel implements Panel {
@@ -74,7 +74,7 @@ export class SamplesPanel implements Panel {
       h("ul", { class: "figures" },
         h("li", {}, h("h4", {}, "Semantic entropy"), h("strong", {}, number(semantic_entropy, "ratio").replace("under ", "< ")), h("small", {}, `nats; 0 where all mean the same, ${number(Math.log(Math.max(1, samples.length)), "ratio")} where no two do.`)),
         h("li", {}, h("h4", {}, "Meanings"), h("strong", {}, String(clusters.length)), h("small", {}, `among ${samples.length} answers.`))),
-      h("h3", {}, `${samples.length} answers, ${meanings}`), h("div", { class: "clusters" }, ...numbered.map(({ cluster, own }) => cluster_part(cluster, own, most))),
+      h("h3", {}, `${samples.length} answers, ${meanings}`), h("div", { class: "clusters" }, ...numbered.map(({ cluster, own }) => cluster_part(cluster, own, most, samples.length))),
       h("p", { class: "hint" }, "Press a bar for the answers in it."));
   }
 }

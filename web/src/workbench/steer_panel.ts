@@ -66,12 +66,12 @@ export class SteerPanel implements Panel {
     const shown = method.params.filter((param) => param.settable), fixed = method.params.length - shown.length, sliders = shown.filter(slides);
     this.slid = sliders.find(({ name }) => name in (method.null_setting ?? {}))?.name ?? sliders[0]?.name ?? "";
     this.about.replaceChildren(`${method.sentence} `, paper(method.paper));
-    this.fields.replaceChildren(...shown.map((param) => this.field(param, method)),
+    this.fields.replaceChildren(...shown.map((param) => this.field(param)),
       ...(fixed ? [note(`${fixed} more ${fixed > 1 ? "name texts or files and are" : "names a text or a file and is"} left to the server's operator.`)] : []));
   }
 
-  private field(param: Param, method: Method): HTMLElement {
-    return field({ param, value: this.bench.view.params[param.name] ?? param.default, nothing: method.null_setting?.[param.name], change: (value) => this.set(param, value) });
+  private field(param: Param): HTMLElement {
+    return field({ param, value: this.bench.view.params[param.name] ?? param.default, change: (value) => this.set(param, value) });
   }
 
   private set(param: Param, value: Value): void {
@@ -107,14 +107,16 @@ export class SteerPanel implements Panel {
     this.drawn = wanted, this.settings = [];
     const none = method.null_setting?.[param.name], nothing = typeof none === "number" ? none : null;
     this.plot.replaceChildren(note(`Asking at other settings of ${param.name} …`));
-    await this.sweeping.run((signal) => sweep(this.bench, param.name, settings_of(range_of(param, none), nothing), signal, (done) => {
+    await this.sweeping.run((signal) => sweep(this.bench, param.name, settings_of(range_of(param), nothing, this.current(param)), signal, (done) => {
       this.settings = done;
       if (!signal.aborted) this.draw(param, method);
     }));
   }
 
+  private current = ({ name, default: standard }: Param): number => Number(this.bench.view.params[name] ?? standard);
+
   private draw(param: Param, method: Method): void {
-    const none = method.null_setting?.[param.name], current = Number(this.bench.view.params[param.name] ?? param.default);
+    const none = method.null_setting?.[param.name], current = this.current(param);
     this.plot.replaceChildren(h("figure", {}, h("figcaption", {}, h("h3", {}, `What ${param.name} does`),
       h("p", { class: "how" }, "The probability of each answer's first token. A filled mark: this was the answer; the upright line: the setting now.")),
       sweep_picture(param.name, this.settings, current, typeof none === "number" ? none : null)));

@@ -21,9 +21,9 @@ function setting_of(at: number, reply: Reply): Setting {
   return { at, answer: (choice.message?.content ?? "").trim(), probability: choice.ken?.probability ?? NaN, first: token?.token ?? "", begins };
 }
 
-export function settings_of({ lo, hi, step }: Range, nothing: number | null): number[] {
+export function settings_of({ lo, hi, step }: Range, nothing: number | null, current: number): number[] {
   const all = Array.from({ length: SETTINGS }, (_, i) => lo + Math.round((i * (hi - lo)) / (SETTINGS - 1) / step) * step);
-  if (nothing !== null && nothing >= lo && nothing <= hi) all.push(nothing);
+  for (const at of [nothing, current]) if (at !== null && at >= lo && at <= hi) all.push(at);
   return [...new Set(all.map((at) => Number(at.toPrecision(6))))].sort((a, b) => a - b);
 }
 
