@@ -50,7 +50,8 @@ class Capturing final : public Control {
     std::vector<model::Tap> taps;
     for (const auto& point : points_)
       taps.push_back({point, [captured = captured_](const Tensor& x, const model::Site& site) -> std::optional<Tensor> {
-                        const Tensor rows = x.detach().to(at::kCPU, at::kFloat).clone();
+                        const int64_t n = std::min(x.size(0), captured->last);
+                        const Tensor rows = x.detach().narrow(0, x.size(0) - n, n).to(at::kCPU, at::kFloat).clone();
                         captured->bytes += rows.nbytes();
                         if (captured->bytes > captured->most)
                           fail_usage("capture", "more than {} bytes of activations; capture fewer points or tokens",

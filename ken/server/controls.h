@@ -8,6 +8,7 @@ namespace ken::server {
 // Activations of one row, by the name of their point, a tensor for each pass.
 struct Captured {
   size_t bytes = 0, most = 0;
+  int64_t last = INT64_MAX;  // of the prompt's rows, only so many
   std::map<std::string, std::vector<at::Tensor>> rows = {};
 };
 // The rows of each point one after another, as a safetensors file in base64.

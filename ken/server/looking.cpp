@@ -44,7 +44,8 @@ struct Look {
   const model::Model& model;
   nn::Compute compute;
   std::vector<int32_t> tokens;  // of the prompt and the answer
-  int64_t first, rows;          // the rows that are shown
+  int64_t first, rows;          // the captured rows that are shown
+  int64_t before;               // tokens before the first captured row
   int64_t top;
 };
 
@@ -55,7 +56,7 @@ Json layer(const Look& look, int64_t index, const std::string& name, const Tenso
   Json tops = Json::array(), next = Json::array();
   for (int64_t r = 0; r < look.rows; ++r) {
     tops.push_back(likeliest(*look.model.tokenizer, p[r], look.top));
-    const size_t after = size_t(look.first + r + 1);
+    const size_t after = size_t(look.before + look.first + r + 1);
     next.push_back(after < look.tokens.size() ? Json(p[r][look.tokens[after]].item<double>()) : Json(nullptr));
   }
   return {{"layer", index}, {"name", name}, {"top", std::move(tops)}, {"next", std::move(next)}};
@@ -86,10 +87,11 @@ Json look_inside(Engine& engine, const Setup& setup, Exchange exchange, const Js
   points.erase(std::unique(points.begin() + 2, points.end()), points.end());
   std::erase_if(
       points, [](const std::string& p) { return p.ends_with("hook_resid_post") && p.find('*') == std::string::npos; });
-  const auto captured = std::make_shared<Captured>(Captured{0, size_t{1} << 30});
+  const auto captured = std::make_shared<Captured>(Captured{0, 16 * setup.capture_bytes, most});
   asked.request->controls.push_back(capturing(points, model, captured));
   const auto result = compute(engine, asked);
-  Look look{model, engine.compute(), asked.tokens, 0, 0, std::min<int64_t>(top, model.config.vocab)};
+  const int64_t before = std::max<int64_t>(0, int64_t(asked.tokens.size()) - most);
+  Look look{model, engine.compute(), asked.tokens, 0, 0, before, std::min<int64_t>(top, model.config.vocab)};
   look.tokens.insert(look.tokens.end(), result.tokens.begin(), result.tokens.end());
   Json layers = Json::array(), probes;
   engine.run([&] {
@@ -105,12 +107,12 @@ Json look_inside(Engine& engine, const Setup& setup, Exchange exchange, const Js
   });
   Json tokens = Json::array();
   for (int64_t r = 0; r < look.rows; ++r) {
-    const int32_t token = look.tokens[size_t(look.first + r)];
+    const int32_t token = look.tokens[size_t(look.before + look.first + r)];
     tokens.push_back({{"id", token}, {"text", token_text(*model.tokenizer, token)}});
   }
   return {{"tokens", tokens},
           {"answer", result.text},
-          {"answer_from", std::max<int64_t>(0, int64_t(asked.tokens.size()) - look.first)},
+          {"answer_from", std::max<int64_t>(0, int64_t(asked.tokens.size()) - look.before - look.first)},
           {"layers", std::move(layers)},
           {"probes", std::move(probes)}};
 }

@@ -95,7 +95,7 @@ class Failing final : public Control {
   std::vector<model::Tap> taps() override {
     if (where_ != "tap") return {};
     return {{"blocks.0.hook_resid_post", [this](const Tensor&, const model::Site&) -> std::optional<Tensor> {
-               if (++seen_ == 3) fail("test", "tap");
+               if (++seen_ >= 3) fail("test", "tap");
                return std::nullopt;
              }}};
   }

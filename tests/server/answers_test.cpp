@@ -266,6 +266,43 @@ TEST_F(AnswersTest, captured_activations_are_those_of_the_pass) {
   error("/v1/completions", unknown);
 }
 
+TEST_F(AnswersTest, the_lens_of_the_last_layer_says_what_was_answered) {
+  const Json body{{"prompt", "Once upon a time there was a little"}, {"max_tokens", 5}, {"params", {{"top", 2}}}};
+  const Json look = done("/ken/lens", body);
+  const auto answer = library("Once upon a time there was a little", 5)[0];
+  const size_t rows = look["tokens"].size(), from = look["answer_from"];
+  EXPECT_EQ(look["layers"].size(), size_t(model->config.n_layers + 1));
+  const Json& last = look["layers"].back();
+  for (size_t i = 0; i < answer.tokens.size(); ++i) {
+    EXPECT_NEAR(last["next"][from + i - 1].get<double>(), std::exp(answer.logprobs[i]), 1e-5);
+  }
+  // A few rows are the last of the same.
+  Json few = body;
+  few["params"]["rows"] = 3;
+  const Json short_look = done("/ken/lens", few);
+  ASSERT_EQ(short_look["tokens"].size(), 3u);
+  for (size_t r = 0; r < 3; ++r) {
+    EXPECT_EQ(short_look["tokens"][r], look["tokens"][rows - 3 + r]);
+    EXPECT_EQ(short_look["layers"].back()["next"][r], last["next"][rows - 3 + r]);
+  }
+  Json wrong = body;
+  wrong["params"]["top"] = 0;
+  EXPECT_EQ(error("/ken/lens", wrong), "params.top");
+}
+
+TEST_F(AnswersTest, samples_are_grouped_by_meaning) {
+  const Json body{
+      {"prompt", "Once upon a time"}, {"max_tokens", 4}, {"seed", 3}, {"params", {{"n", 6}, {"temperature", 0}}}};
+  const Json all_same = done("/ken/samples", body);
+  EXPECT_EQ(all_same["clusters"].size(), 1u);
+  EXPECT_EQ(all_same["semantic_entropy"], 0);
+  Json hot = body;
+  hot["params"]["temperature"] = 3;
+  const Json several = done("/ken/samples", hot);
+  EXPECT_EQ(several["samples"].size(), 6u);
+  EXPECT_GT(several["clusters"].size(), 1u);
+}
+
 TEST_F(AnswersTest, what_does_not_fit_or_is_unknown_is_refused_at_once) {
   EXPECT_EQ(error("/v1/completions", {{"prompt", "a"}, {"model", "gpt-4"}}), "model");
   EXPECT_EQ(error("/v1/completions", {{"prompt", "a"}, {"max_tokens", 4096}}), "max_tokens");

@@ -135,7 +135,8 @@ const Register<ControlEntry> control{
               .params = {{"file", "", "what 'ken steer conditional-beam -o FILE' fitted; empty: plain beam search"},
                          {"weight", 1.0, "of the attribute's log-probability", 0, 1000},
                          {"k", 10, "candidates of each beam; there are as many beams as --samples", 1, 1000}},
-              .example = "ken generate \"the home city of\" --samples 4 --control conditional-beam"},
+              .example = "ken generate \"the home city of\" --samples 4 --control conditional-beam",
+              .null_setting = {{"weight", 0.0}}},
      .open = open}};
 
 const Register<readout::AnalysisEntry> analysis{
