@@ -99,7 +99,7 @@ async function ask() {
     const body = server.asked.filter(({ body }) => body.ken?.confidence).at(-1).body;
     check("estimators are chosen", body.ken.confidence.includes("p-true") && /P\(True\)/.test(await page.locator(".figures").textContent()));
     check("a paragraph is a passage", body.ken.context.join("|") === "one|two");
-    check("an answer that is too doubtful is withheld", body.ken.abstain_under === 0.9 && /Withheld/.test(await text(page, ".written")));
+    check("an answer that is too doubtful is withheld", body.ken.abstain_under === 0.9 && /Withheld/.test(await text(page, ".written")) && (await page.locator(".tokens .token, .source").count()) === 0);
   }
   await shot(page, "options");
   await page.close();
@@ -162,7 +162,7 @@ async function samples() {
   check("semantic entropy", /^(<\s*)?\d/.test(await text(page, ".panel-body:not([hidden]) .figures strong")), await text(page, ".panel-body:not([hidden]) .figures strong"));
   await page.locator(".cluster summary").first().focus();
   await page.keyboard.press("Enter");
-  check("a bar opens its answers", (await page.locator(".cluster[open] .wordings li").count()) === shares[0]);
+  check("a bar opens its answers", (await page.locator(".cluster[open] .wordings li").allTextContents()).reduce((sum, line) => sum + Number(/(\d+) ×/.exec(line)[1]), 0) === shares[0]);
   await shot(page, "samples");
   await page.close();
 }

@@ -66,7 +66,7 @@ class Workbench {
     const skip = h("button", { type: "button", class: "skip" }, "Skip to the question");
     skip.addEventListener("click", () => this.composer.question.focus());
     return [skip, header(this.model),
-      h("main", { class: "bench" }, this.composer.element, this.tabs.element, ...this.panels.map((panel) => panel.element))];
+      h("div", { class: "bench", role: "main" }, this.composer.element, this.tabs.element, ...this.panels.map((panel) => panel.element))];
   }
 
   // A shared view is computed anew, an empty one waits.
