@@ -24,7 +24,7 @@ empty.recall.by_exposure = empty.recall.by_exposure.slice(0, 2).map((row) => ({ 
 empty.recall.by_relation = empty.recall.by_relation.map((row) => ({ ...row, accuracy: none(24), examples: row.examples.filter((item) => item.verdict === "wrong") }));
 empty.recall.examples = empty.recall.examples.filter((item) => item.verdict === "wrong");
 empty.recall.wrong = empty.recall.wrong.map((row, i) => ({ ...row, share: none(168, i === 3 ? 1 : 0), examples: i === 3 ? row.examples : [] }));
-empty.certainty = { scores: empty.certainty.scores.slice(0, 3).map((score) => ({ ...score, auroc: nothing(score.auroc), aurc: nothing(score.aurc), ece: null, brier: null, reliability: [], risk_coverage: [] })), advice: null, temperature: null, examples: [] };
+empty.certainty = { calibration: null, scores: empty.certainty.scores.slice(0, 3).map((score) => ({ ...score, auroc: nothing(score.auroc), aurc: nothing(score.aurc), ece: null, brier: null, reliability: [], risk_coverage: [] })), advice: null, temperature: null, examples: [] };
 empty.conflict = null;
 empty.probes = empty.levers = [];
 empty.findings = [{ id: "knows-nothing", kind: "bad", text: "The model answers 0 % of 168 questions rightly: it does not know these facts.", advice: "Do not use its answers to such questions; give it passages to read, or another model." }];
@@ -32,7 +32,7 @@ write("knows_nothing", empty);
 
 // Every number null, every text a script or one very long word; the page may say little, but must neither break nor obey.
 const EVIL = `</script><script>globalThis.broken=1</script><img src=x onerror="globalThis.broken=1">`, LONG = "Donaudampfschiffahrt".repeat(12);
-const KEPT = new Set(["schema", "kind", "verdict", "surer", "id", "score", "seed", "sha256"]);
+const KEPT = new Set(["schema", "kind", "verdict", "surer", "id", "score", "seed", "sha256", "form"]);
 let turn = 0;
 const spoil = nothing.bind(null);
 spoil.text = (owner, name) => KEPT.has(name) || (owner[name] = `${turn++ % 2 ? EVIL : LONG} ${turn}`);

@@ -72,11 +72,11 @@ export class AskPanel implements Panel {
 
   private async answer(signal: AbortSignal): Promise<void> {
     const { view } = this.bench, beside = passages(view.documents).length > 0;
-    const answer = new Written(beside ? "With the documents" : "Answer"), memory = beside ? new Written("From memory, without the documents") : null;
+    const withhold = view.abstain_under !== null && view.temperature === 0; // what is to be withheld is not written first, nor beside
+    const answer = new Written(beside ? "With the documents" : "Answer"), memory = beside && !withhold ? new Written("From memory, without the documents") : null;
     const known = h("div", { class: "known" });
     this.out.replaceChildren(h("div", { class: memory ? "side-by-side" : "" }, answer.element, memory?.element ?? ""), legend(), known);
     const own = async (): Promise<void> => {
-      const withhold = view.abstain_under !== null && view.temperature === 0;
       const knowledge = withhold ? {} : await streamed(this.bench, answer, false, signal);
       if (view.temperature === 0) await this.measure(answer, known, knowledge, signal);
       else known.replaceChildren(sureness_part(knowledge, null, []), note("Confidence and source belong to the likeliest answer: set the temperature to 0."));
@@ -112,7 +112,7 @@ export class AskPanel implements Panel {
     const choice = reply.choices[0]!, ken = reply.ken ?? null;
     if (ken?.abstained) answer.withheld(this.bench.view.abstain_under ?? 0);
     else answer.whole(choice);
-    const source = ken?.source ? source_part(ken.source, answer.text.trim()) : null;
+    const source = ken?.source && !ken.abstained ? source_part(ken.source, answer.text.trim()) : null;
     known.replaceChildren(...(source ? [source] : []), sureness_part(choice.ken ?? {}, ken, estimators_of(this.bench)));
   }
 }

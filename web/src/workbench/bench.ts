@@ -1,6 +1,6 @@
 // What the panels share: the view, what the server offers, and the jobs under way.
 import { h, type Child } from "../dom";
-import type { Method, ModelCard } from "./api";
+import type { Method, ModelCard, Value } from "./api";
 import { hash_of, passages, type Tab, type View } from "./view";
 
 // Everything that is computed for the page; Stop and Escape end it.
@@ -49,8 +49,15 @@ export function asked({ view }: Bench, ken: Record<string, unknown>, closed_book
   };
 }
 
-export function steering({ view }: Bench): Record<string, unknown> {
-  return view.control ? { controls: [{ name: view.control, ...view.params }] } : {};
+// The control that was chosen; until then the one whose effect shows best, of which the address says nothing.
+export function control_of(bench: Bench): Method | undefined {
+  const controls = controls_of(bench), named = (id: string): Method | undefined => controls.find((method) => method.id === id);
+  return named(bench.view.control) ?? named("cad") ?? controls[0];
+}
+
+export function steering(bench: Bench, params: Record<string, Value> = bench.view.params): Record<string, unknown> {
+  const control = control_of(bench);
+  return control ? { controls: [{ name: control.id, ...params }] } : {};
 }
 
 export const complaint = (text: string): HTMLElement => h("p", { class: "complaint", role: "alert" }, text);

@@ -17,12 +17,17 @@ const pair = (name: string, answer: string, { with_context, without }: { with_co
     { label: "without them", value: without, color: "var(--vermilion)" },
   ], `probability of ${answer}`));
 
+// The log of how much likelier the documents make the answer.
+function pushed(conflict: number): string {
+  const times = Math.exp(Math.abs(conflict));
+  if (times < 1.1) return "The documents hardly change how likely this answer is.";
+  return `The documents make this answer ${number(times, times < 10 ? "plain" : "count")} times ${conflict > 0 ? "likelier" : "less likely"}.`;
+}
+
 export function source_part(source: Source, answer: string): HTMLElement {
   const { tag, sentence } = SOURCES[source.name] ?? { tag: source.name, sentence: "" }, { probabilities } = source;
   const same = source.closed_book_answer === answer;
-  const ratio = !same && known(source.conflict) ? Math.exp(Math.abs(source.conflict)) : null;
-  const push = ratio === null ? null : h("p", { class: "note" },
-    `The documents make this answer ${number(ratio, ratio < 10 ? "plain" : "count")} times ${source.conflict! >= 0 ? "likelier" : "less likely"}.`);
+  const push = same || !known(source.conflict) ? null : h("p", { class: "note" }, pushed(source.conflict));
   return h("section", { class: "evidence source", "aria-label": "Where it comes from" },
     h("h3", {}, "Where it comes from"), h("p", {}, h("span", { class: `tag ${source.name}` }, tag), ` ${sentence}`),
     pair("This answer:", answer, probabilities.answer),

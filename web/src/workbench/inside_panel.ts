@@ -10,6 +10,17 @@ import { heat, layer_name, LayerMap, type Cell } from "./map";
 import { visible } from "./tokens";
 
 const TOP = 5;
+const MOST_TOKENS = 160; // columns that a browser lays out at once
+
+// Of a long prompt its end, where the answer is.
+function recent(reply: LensReply): LensReply {
+  const from = Math.max(0, reply.tokens.length - MOST_TOKENS);
+  return {
+    tokens: reply.tokens.slice(from), answer_from: reply.answer_from - from,
+    layers: reply.layers.map((row) => ({ ...row, top: row.top.slice(from), next: row.next.slice(from) })),
+    probes: reply.probes?.map((probe) => ({ ...probe, scores: probe.scores.slice(from) })),
+  };
+}
 
 function heat_scale(): HTMLElement {
   const steps = [0, 0.25, 0.5, 0.75, 1];
@@ -73,10 +84,11 @@ export class InsidePanel implements Panel {
     });
   }
 
-  private draw(reply: LensReply): void {
+  private draw(whole: LensReply): void {
+    const reply = recent(whole), hidden = whole.tokens.length - reply.tokens.length;
     const about = h("div", { class: "cell", "aria-live": "polite" });
     const map = new LayerMap(reply, (cell) => about.replaceChildren(...cell_part(reply, cell)));
-    this.out.replaceChildren(heat_scale(), map.element, h("p", { class: "hint" }, "Click a cell, or move with the arrow keys."), ...this.probes(reply), about);
+    this.out.replaceChildren(heat_scale(), map.element, h("p", { class: "hint" }, `Click a cell, or move with the arrow keys.${hidden ? ` The first ${hidden} tokens are left out.` : ""}`), ...this.probes(reply), about);
     map.start();
   }
 

@@ -36,7 +36,7 @@ function header(model: ModelCard | null): HTMLElement {
     `context of ${number(model.max_model_len, "count")}`, model.ken.chat_template ? "asked through its chat template" : "asked in its own form",
     model.ken.calibrated ? "calibrated" : "not calibrated",
   ] : [];
-  return h("header", { class: "bench-header" }, h("p", { class: "kicker" }, h("b", {}, "ken"), " workbench"), h("h1", {}, model?.id ?? "ken workbench"),
+  return h("header", { class: "bench-header" }, h("p", { class: "kicker" }, h("b", {}, "ken"), " workbench"), model ? h("h1", {}, model.id) : null,
     model ? h("p", { class: "model-facts", title: `sha256 ${model.ken.sha256}` }, facts.join(" · ")) : null);
 }
 
@@ -66,7 +66,7 @@ class Workbench {
     const skip = h("button", { type: "button", class: "skip" }, "Skip to the question");
     skip.addEventListener("click", () => this.composer.question.focus());
     return [skip, header(this.model),
-      h("main", { class: "bench" }, this.composer.element, this.tabs.element, ...this.panels.map((panel) => panel.element))];
+      h("div", { class: "bench", role: "main" }, this.composer.element, this.tabs.element, ...this.panels.map((panel) => panel.element))];
   }
 
   // A shared view is computed anew, an empty one waits.

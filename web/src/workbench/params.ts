@@ -16,11 +16,11 @@ export function range_of(param: Param): Range {
   const min = param.minimum ?? -Infinity, max = param.maximum ?? Infinity, standard = Math.abs(Number(param.default));
   const reach = standard > 0 ? 4 * standard : counts(param) ? 20 : 3, near = max - min <= NEAR;
   const lo = near || min >= -1 ? min : -Math.min(reach, -min), hi = near ? max : Math.min(max, reach);
-  return { lo, hi, step: counts(param) ? 1 : steps((hi - lo) / STEPS) };
+  return { lo, hi, step: counts(param) ? 1 : round_step((hi - lo) / STEPS) };
 }
 
 // 1, 2 or 5 times a power of ten.
-function steps(least: number): number {
+export function round_step(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least)), times = least / power;
   return Number(((times <= 1 ? 1 : times <= 2 ? 2 : times <= 5 ? 5 : 10) * power).toPrecision(1));
 }

@@ -50,6 +50,7 @@ export class ReportPanel implements Panel {
     if (!file) return;
     try {
       this.out.replaceChildren(...pages_of(await file.text()));
+      this.out.querySelector("main")?.setAttribute("role", "group"); // the page has its own main part
     } catch (error) {
       this.out.replaceChildren(complaint((error as Error).message));
     }

@@ -18,13 +18,18 @@ function params_of(bench: Bench): Param[] {
   return STANDARD.map((param) => (param.name === "judge" && judges?.length ? { ...param, choices: judges } : param));
 }
 
+// Each wording once, with how often it was given.
 function wordings(samples: Sample[]): HTMLElement {
-  return h("ul", { class: "wordings" }, ...samples.map(({ text, logprob }) =>
-    h("li", {}, text.trim() || "(empty)", h("span", { class: "note" }, known(logprob) ? ` ${small(Math.exp(logprob))}` : ""))));
+  const times = new Map<string, Sample[]>();
+  for (const sample of samples) times.set(sample.text.trim(), [...(times.get(sample.text.trim()) ?? []), sample]);
+  return h("ul", { class: "wordings" }, ...[...times].map(([text, same]) => {
+    const logprob = same[0]!.logprob, probability = known(logprob) ? `, probability ${small(Math.exp(logprob))}` : "";
+    return h("li", {}, text || "(empty)", h("span", { class: "note" }, ` ${same.length} ×${probability}`));
+  }));
 }
 
-function cluster_part({ text, share, count }: Cluster, samples: Sample[], most: number, all: number): HTMLElement {
-  const bar = h("span", { class: "mini-track" }, h("span", { class: "mini-fill", style: `width:${((100 * share) / most).toFixed(2)}%;background:var(--blue)` }));
+function cluster_part({ text, share, count }: Cluster, samples: Sample[], all: number): HTMLElement {
+  const bar = h("span", { class: "mini-track" }, h("span", { class: "mini-fill", style: `width:${(100 * share).toFixed(2)}%;background:var(--blue)` }));
   return h("details", { class: "cluster" }, h("summary", {}, h("span", { class: "mini" },
     h("span", { class: "mini-label" }, text.trim() || "(empty)"), bar, h("span", { class: "mini-value" }, `${number(share, "rate")} · ${count} of ${all}`))), wordings(samples));
 }
@@ -69,12 +74,12 @@ export class SamplesPanel implements Panel {
 
   private draw({ samples, clusters, semantic_entropy }: SamplesReply): void {
     const numbered = clusters.map((cluster, i) => ({ cluster, own: samples.filter((sample) => sample.cluster === i) })).sort((a, b) => b.cluster.share - a.cluster.share);
-    const most = Math.max(...clusters.map(({ share }) => share), 1e-9), meanings = clusters.length === 1 ? "one meaning" : `${clusters.length} meanings`;
+    const meanings = clusters.length === 1 ? "one meaning" : `${clusters.length} meanings`;
     this.out.replaceChildren(
       h("ul", { class: "figures" },
         h("li", {}, h("h4", {}, "Semantic entropy"), h("strong", {}, number(semantic_entropy, "ratio").replace("under ", "< ")), h("small", {}, `nats; 0 where all mean the same, ${number(Math.log(Math.max(1, samples.length)), "ratio")} where no two do.`)),
         h("li", {}, h("h4", {}, "Meanings"), h("strong", {}, String(clusters.length)), h("small", {}, `among ${samples.length} answers.`))),
-      h("h3", {}, `${samples.length} answers, ${meanings}`), h("div", { class: "clusters" }, ...numbered.map(({ cluster, own }) => cluster_part(cluster, own, most, samples.length))),
+      h("h3", {}, `${samples.length} answers, ${meanings}`), h("div", { class: "clusters" }, ...numbered.map(({ cluster, own }) => cluster_part(cluster, own, samples.length))),
       h("p", { class: "hint" }, "Press a bar for the answers in it."));
   }
 }

@@ -1,7 +1,7 @@
 // Steering: a control and its parameters, the answer before and after, and how the answer changes with one parameter.
 import { h, note } from "../dom";
 import { post, type Choice, type Method, type Param, type Reply, type Value } from "./api";
-import { asked, controls_of, panel_element, Runner, steering, type Bench, type Panel } from "./bench";
+import { asked, control_of, controls_of, panel_element, Runner, steering, type Bench, type Panel } from "./bench";
 import { small } from "./bars";
 import { field, range_of, slides } from "./params";
 import { settings_of, sweep, sweep_picture, type Setting } from "./sweep";
@@ -41,8 +41,7 @@ export class SteerPanel implements Panel {
   constructor(private readonly bench: Bench) {
     const controls = controls_of(bench);
     this.select = h("select", { id: "control" }, ...controls.map((method) => h("option", { value: method.id }, method.title))) as HTMLSelectElement;
-    if (!controls.some(({ id }) => id === bench.view.control)) bench.change({ control: controls.find(({ id }) => id === "cad")?.id ?? controls[0]?.id ?? "", params: {} });
-    this.select.value = bench.view.control;
+    this.select.value = control_of(bench)?.id ?? "";
     this.select.addEventListener("change", () => this.choose());
     this.element = panel_element("steer",
       h("div", { class: "steering" }, h("div", { class: "levers" }, h("label", { for: "control", class: "big" }, "Control"), this.select, this.about, this.fields),
@@ -52,7 +51,7 @@ export class SteerPanel implements Panel {
     this.lay_out();
   }
 
-  private get method(): Method | undefined { return controls_of(this.bench).find(({ id }) => id === this.bench.view.control); }
+  private get method(): Method | undefined { return control_of(this.bench); }
 
   private choose(): void {
     this.bench.change({ control: this.select.value, params: {} });
@@ -77,7 +76,7 @@ export class SteerPanel implements Panel {
   private set(param: Param, value: Value): void {
     const params = { ...this.bench.view.params, [param.name]: value };
     if (value === param.default) delete params[param.name];
-    this.bench.change({ params });
+    this.bench.change({ control: this.select.value, params });
     if (slides(param)) this.slid = param.name;
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.run(), PATIENCE);

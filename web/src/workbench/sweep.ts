@@ -1,15 +1,15 @@
-// How the answer changes with one parameter: the same question at nine settings, as a line for each answer.
+// How the answer changes with one parameter: the same question at some ten settings, as a line for each answer.
 import * as Plot from "@observablehq/plot";
 import { chart, cut, key, rate_axis, series, type Series } from "../charts";
 import { h } from "../dom";
 import { number } from "../format";
 import { post, type Reply } from "./api";
-import { asked, type Bench } from "./bench";
+import { asked, steering, type Bench } from "./bench";
 import { small } from "./bars";
-import type { Range } from "./params";
+import { round_step, type Range } from "./params";
 import { visible } from "./tokens";
 
-const SETTINGS = 9, ALTERNATIVES = 20, AT_ONCE = 3, MOST_LINES = 4;
+const SETTINGS = 10, ALTERNATIVES = 20, AT_ONCE = 3, MOST_LINES = 4;
 
 // What was said at one setting, and how the answer could have begun.
 export interface Setting { at: number; answer: string; probability: number; first: string; begins: Map<string, number> }
@@ -21,18 +21,20 @@ function setting_of(at: number, reply: Reply): Setting {
   return { at, answer: (choice.message?.content ?? "").trim(), probability: choice.ken?.probability ?? NaN, first: token?.token ?? "", begins };
 }
 
+// Round numbers over the slider's range, where nothing happens, and the setting now.
 export function settings_of({ lo, hi, step }: Range, nothing: number | null, current: number): number[] {
-  const all = Array.from({ length: SETTINGS }, (_, i) => lo + Math.round((i * (hi - lo)) / (SETTINGS - 1) / step) * step);
-  for (const at of [nothing, current]) if (at !== null && at >= lo && at <= hi) all.push(at);
-  return [...new Set(all.map((at) => Number(at.toPrecision(6))))].sort((a, b) => a - b);
+  const apart = Math.max(step, round_step((hi - lo) / SETTINGS)), all = [lo, hi, nothing, current];
+  for (let at = Math.ceil(lo / apart) * apart; at < hi; at += apart) all.push(at);
+  const within = all.filter((at): at is number => at !== null && at >= lo && at <= hi);
+  return [...new Set(within.map((at) => Number(at.toFixed(9))))].sort((a, b) => a - b);
 }
 
 // A few at a time, so that the answer that is waited for comes between.
 export async function sweep(bench: Bench, param: string, settings: number[], signal: AbortSignal, each: (done: Setting[]) => void): Promise<void> {
-  const { control, params } = bench.view, done: Setting[] = [], left = [...settings];
+  const { params } = bench.view, done: Setting[] = [], left = [...settings];
   const work = async (): Promise<void> => {
     for (let at = left.shift(); at !== undefined; at = left.shift()) {
-      const body = { ...asked(bench, { controls: [{ name: control, ...params, [param]: at }] }), temperature: 0, logprobs: true, top_logprobs: ALTERNATIVES };
+      const body = { ...asked(bench, steering(bench, { ...params, [param]: at })), temperature: 0, logprobs: true, top_logprobs: ALTERNATIVES };
       done.push(setting_of(at, await post<Reply>("v1/chat/completions", body, signal)));
       done.sort((a, b) => a.at - b.at);
       each(done);
