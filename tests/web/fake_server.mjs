@@ -110,7 +110,7 @@ function lens(body) {
     });
     return { layer, name: layer ? `blocks.${layer - 1}.hook_resid_post` : "blocks.0.hook_resid_pre", top, next };
   });
-  const probes = [{ name: "correct", point: "blocks.5.hook_resid_post", target: "the answer is right", scores: texts.map((_, t) => 0.2 + (0.6 * t) / texts.length) }];
+  const probes = layers.flatMap(({ layer, name: point }) => ["answer", "subject"].map((place) => ({ name: `correct at ${place} of ${point}`, point, target: "correct", scores: texts.map((_, t) => 0.15 + (0.75 * layer * t) / (LAYERS * texts.length)) })));
   return { tokens: texts.map((text, id) => ({ id, text })), answer_from: from, layers, probes };
 }
 

@@ -137,7 +137,7 @@ async function inside() {
   const page = await open(server.url, view("inside"));
   await wait(page, ".map td[aria-selected]");
   const chosen = () => page.evaluate(() => [...document.querySelectorAll(".map td")].findIndex((cell) => cell.hasAttribute("aria-selected")));
-  check("a cell is coloured and says a token", await page.evaluate(() => [...document.querySelectorAll(".map tr:not(.probe) td")].every((cell) => cell.textContent && cell.style.background.includes("color-mix"))));
+  check("a cell is coloured and says a token", await page.evaluate(() => [...document.querySelectorAll(".map td")].every((cell) => cell.textContent && cell.style.background.includes("color-mix"))));
   const head = await text(page, ".cell h3");
   await shot(page, "inside");
   await page.locator(".map tbody tr").nth(2).locator("td").nth(3).click();
@@ -148,6 +148,11 @@ async function inside() {
   await page.keyboard.press("ArrowUp");
   check("and up a layer", (await chosen()) < at);
   check("one cell is a stop of the Tab key", (await page.locator(".map td[tabindex='0']").count()) === 1);
+  if (await page.locator("#reading").count()) {
+    await page.locator("#reading").selectOption({ index: 1 });
+    check("probes have a map of their own", /%/.test(await text(page, ".map td")) && /The probe gives/.test(await text(page, ".cell")));
+    await shot(page, "inside-probe");
+  } else check("no probes", !fake);
   await page.locator("#map-steered").check();
   await idle(page);
   check("the map can be steered", (await page.locator(".map").count()) === 1);

@@ -42,10 +42,16 @@ function estimator(id: string, score: number | null, direction: string, methods:
   return figure_of(method?.title ?? id, value, [direction, method?.sentence].filter((text) => text).join(". "));
 }
 
+// "sequence-probability:normalize=false" by its title; the settings are the operator's.
+function titled(definition: string, methods: Method[]): string {
+  const id = definition.split(":")[0]!;
+  return methods.find((method) => method.id === id)?.title.toLowerCase() ?? id;
+}
+
 export function sureness_part(knowledge: Knowledge, ken: ReplyKen | null, methods: Method[]): HTMLElement {
   const items: Child[] = [figure_of("Probability", small(knowledge.probability ?? null), "that the model gives to this whole answer.")];
   if (ken?.calibrated)
-    items.push(figure_of("Chance of being right", small(ken.calibrated.confidence), `calibrated from ${ken.calibrated.estimator}.`));
+    items.push(figure_of("Chance of being right", small(ken.calibrated.confidence), `calibrated from ${titled(ken.calibrated.estimator, methods)}.`));
   for (const [id, { score, direction }] of Object.entries(ken?.confidence ?? {})) items.push(estimator(id, score, direction, methods));
   return h("section", { class: "evidence", "aria-label": "How sure it is" }, h("h3", {}, "How sure it is"), h("ul", { class: "figures" }, ...items));
 }

@@ -1,58 +1,35 @@
-// Inside: what each layer would answer at each token (logit lens), and what probes read there.
+// Inside: what each layer would answer at each token, and what probes read there.
 import * as Plot from "@observablehq/plot";
 import { chart, rate_axis } from "../charts";
 import { h, note } from "../dom";
 import { known } from "../format";
 import { post, type LensReply } from "./api";
 import { asked, panel_element, Runner, steering, type Bench, type Panel } from "./bench";
-import { bars, small } from "./bars";
-import { heat, layer_name, LayerMap, type Cell } from "./map";
-import { visible } from "./tokens";
+import { small } from "./bars";
+import { readings_of, recent, type Reading } from "./lens";
+import { heat, LayerMap, type Cell } from "./map";
 
 const TOP = 5;
-const MOST_TOKENS = 160; // columns that a browser lays out at once
 
-// Of a long prompt its end, where the answer is.
-function recent(reply: LensReply): LensReply {
-  const from = Math.max(0, reply.tokens.length - MOST_TOKENS);
-  return {
-    tokens: reply.tokens.slice(from), answer_from: reply.answer_from - from,
-    layers: reply.layers.map((row) => ({ ...row, top: row.top.slice(from), next: row.next.slice(from) })),
-    probes: reply.probes?.map((probe) => ({ ...probe, scores: probe.scores.slice(from) })),
-  };
-}
-
-function heat_scale(): HTMLElement {
+function heat_scale({ scale, color }: Reading): HTMLElement {
   const steps = [0, 0.25, 0.5, 0.75, 1];
-  return h("div", { class: "legend" }, h("span", {}, "Probability of the token that comes next"),
-    h("div", { class: "scale" }, ...steps.map((value) => h("span", { style: heat(value) }, small(value)))));
+  return h("div", { class: "legend" }, h("span", {}, scale), h("div", { class: "scale" }, ...steps.map((value) => h("span", { style: heat(value, color) }, small(value)))));
 }
 
-// How the token that comes next gains ground from layer to layer.
-function rise(reply: LensReply, { layer, token }: Cell): HTMLElement | null {
-  const points = reply.layers.map((row, i) => ({ layer: row.layer, value: row.next[token] ?? null, tip: `${layer_name(reply, i)}: ${small(row.next[token] ?? null)}` })).filter((point) => known(point.value));
-  if (points.length < 2) return null;
-  return chart((width) => Plot.plot({
-    width, height: 190, marginLeft: 46, marginRight: 14, marginTop: 14, marginBottom: 36, style: { fontSize: "12px", background: "transparent" },
-    ariaLabel: "Probability of the token that comes next by layer",
-    x: { label: "layer", labelAnchor: "center", labelArrow: "none", tickFormat: "d", ticks: Math.min(points.length, 9), tickSize: 3 }, y: rate_axis(4),
+// One token's value from layer to layer; the upright line is the chosen layer.
+function rise({ map, color, through }: Reading, { row, token }: Cell): HTMLElement[] {
+  const { title, values } = through(token), points = values.map((value, at) => ({ at, value, tip: `${map.rows[at]!.title}: ${small(value)}` })).filter(({ value }) => known(value));
+  if (points.length < 2) return [];
+  const stroke = color === "var(--heat)" ? "var(--blue)" : color, label = (at: number): string => map.rows[at]?.label.replace("embedding", "0") ?? "";
+  return [h("div", {}, h("h3", {}, title), chart((width) => Plot.plot({
+    width, height: 190, marginLeft: 46, marginRight: 14, marginTop: 14, marginBottom: 36, style: { fontSize: "12px", background: "transparent" }, ariaLabel: title,
+    x: { label: "layer", labelAnchor: "center", labelArrow: "none", tickFormat: label, ticks: Math.min(values.length, 9), tickSize: 3 }, y: rate_axis(4),
     marks: [
-      Plot.ruleX([reply.layers[layer]!.layer], { stroke: "var(--ink)", strokeWidth: 1.5 }),
-      Plot.lineY(points, { x: "layer", y: "value", stroke: "var(--blue)", strokeWidth: 2 }),
-      Plot.dot(points, { x: "layer", y: "value", fill: "var(--blue)", r: 3.5, title: "tip", tip: true }),
+      Plot.ruleX([row], { stroke: "var(--ink)", strokeWidth: 1.5 }),
+      Plot.lineY(points, { x: "at", y: "value", stroke, strokeWidth: 2 }),
+      Plot.dot(points, { x: "at", y: "value", fill: stroke, r: 3.5, title: "tip", tip: true }),
     ],
-  }));
-}
-
-function cell_part(reply: LensReply, cell: Cell): HTMLElement[] {
-  const row = reply.layers[cell.layer]!, top = row.top[cell.token] ?? [], next = row.next[cell.token] ?? null, after = reply.tokens[cell.token + 1];
-  const items = top.map(({ text, probability }) => ({ label: visible(text), value: probability, strong: text === after?.text }));
-  const rising = rise(reply, cell);
-  return [
-    h("div", {}, h("h3", {}, `${layer_name(reply, cell.layer)}, at “${visible(reply.tokens[cell.token]!.text)}”`), h("p", { class: "how" },
-      known(next) && after ? `Next comes “${visible(after.text)}”, to which this layer gives ${small(next)}.` : "What this layer would say next."), bars(items, "likeliest tokens")),
-    ...(rising ? [h("div", {}, h("h3", {}, after ? `“${visible(after.text)}” through the layers` : "The token that comes next through the layers"), rising)] : []),
-  ];
+  })))];
 }
 
 export class InsidePanel implements Panel {
@@ -63,6 +40,7 @@ export class InsidePanel implements Panel {
   private readonly out = h("div", { class: "out" });
   private readonly steered: HTMLInputElement;
   private readonly runner: Runner;
+  private shown = ""; // the reading that was chosen last
 
   constructor(private readonly bench: Bench) {
     this.steered = h("input", { type: "checkbox", id: "map-steered" }) as HTMLInputElement;
@@ -85,16 +63,25 @@ export class InsidePanel implements Panel {
   }
 
   private draw(whole: LensReply): void {
-    const reply = recent(whole), hidden = whole.tokens.length - reply.tokens.length;
-    const about = h("div", { class: "cell", "aria-live": "polite" });
-    const map = new LayerMap(reply, (cell) => about.replaceChildren(...cell_part(reply, cell)));
-    this.out.replaceChildren(heat_scale(), map.element, h("p", { class: "hint" }, `Click a cell, or move with the arrow keys.${hidden ? ` The first ${hidden} tokens are left out.` : ""}`), ...this.probes(reply), about);
-    map.start();
+    const reply = recent(whole), readings = readings_of(reply), hidden = whole.tokens.length - reply.tokens.length, drawn = h("div", {});
+    const show = (reading: Reading): void => {
+      const about = h("div", { class: "cell", "aria-live": "polite" });
+      const map = new LayerMap(reading.map, (cell) => about.replaceChildren(reading.about(cell), ...rise(reading, cell)));
+      drawn.replaceChildren(heat_scale(reading), map.element, h("p", { class: "hint" }, `Click a cell, or move with the arrow keys.${hidden ? ` The first ${hidden} tokens are left out.` : ""}`), about);
+      map.start();
+    };
+    const first = readings.find(({ name }) => name === this.shown) ?? readings[0]!;
+    this.out.replaceChildren(...(readings.length > 1 ? [this.choice(readings, first, show)] : []), drawn);
+    show(first);
   }
 
-  private probes(reply: LensReply): HTMLElement[] {
-    if (!reply.probes?.length) return [];
-    const targets = [...new Set(reply.probes.map(({ name, target, point }) => `${name}: ${target}, read at ${point}`))];
-    return [h("ul", { class: "note" }, ...targets.map((text) => h("li", {}, `Probe ${text}`)))];
+  private choice(readings: Reading[], first: Reading, show: (reading: Reading) => void): HTMLElement {
+    const select = h("select", { id: "reading" }, ...readings.map(({ name }) => h("option", { value: name }, name))) as HTMLSelectElement;
+    select.value = first.name;
+    select.addEventListener("change", () => {
+      this.shown = select.value;
+      show(readings.find(({ name }) => name === select.value)!);
+    });
+    return h("p", { class: "reading" }, h("label", { for: "reading" }, "Show"), select);
   }
 }
