@@ -36,9 +36,10 @@ struct Mappings {
   std::mutex mutex;
   std::map<uintptr_t, size_t> spans;
 };
+// Never destroyed: a mapping may live in a static object that goes after everything here.
 Mappings& mappings() {
-  static Mappings all;
-  return all;
+  static auto* all = new Mappings;
+  return *all;
 }
 
 }  // namespace

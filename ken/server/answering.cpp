@@ -62,7 +62,7 @@ std::vector<Answered> compute(Engine& engine, const Setup& setup, Exchange& exch
       add_capture(asked[i], exchange, engine, setup, answer);
       answer.texts.resize(size_t(asked[i].request->samples));
       asked[i].request->on_text = [&answer](const generate::Piece& piece) { answer.texts[piece.sample] += piece.text; };
-      tickets.push_back(engine.submit(asked[i].request, [&](generate::Outcome outcome) {
+      tickets.push_back(engine.submit(exchange.place, asked[i].request, [&](generate::Outcome outcome) {
         answer.outcome = std::move(outcome);
         countdown.down();
       }));
@@ -81,10 +81,10 @@ std::vector<Answered> compute(Engine& engine, const Setup& setup, Exchange& exch
 
 }  // namespace
 
-std::vector<Generated> compute_all(Engine& engine, const Asked& asked) {
+std::vector<Generated> compute_only(Engine& engine, const Exchange& exchange) {
   generate::Outcome result;
   Countdown countdown(1);
-  engine.submit(asked.request, [&](generate::Outcome outcome) {
+  engine.submit(exchange.place, exchange.asked.at(0).request, [&](generate::Outcome outcome) {
     result = std::move(outcome);
     countdown.down();
   });
@@ -187,7 +187,7 @@ std::vector<evidence::TextScores> echo_scores(Engine& engine, const Exchange& ex
   std::vector<std::vector<int32_t>> texts;
   for (const Asked& asked : exchange.asked) texts.push_back(asked.tokens);
   std::vector<evidence::TextScores> scores;
-  engine.run([&] {
+  engine.run(exchange.place, [&] {
     scores = evidence::score_texts(engine.model(), texts, std::max<int64_t>(1, exchange.call.top_logprobs),
                                    engine.compute());
   });
@@ -276,7 +276,7 @@ class Chunks {
     try {
       for (size_t i = 0; i < self->exchange_.asked.size(); ++i)
         self->tickets_.push_back(
-            self->engine_.submit(self->exchange_.asked[i].request,
+            self->engine_.submit(self->exchange_.place, self->exchange_.asked[i].request,
                                  [self, i](generate::Outcome outcome) { self->over(i, std::move(outcome)); }));
     } catch (...) {
       self->cancel();
@@ -444,7 +444,7 @@ Reply answer_measured(Engine& engine, const Setup& setup, Exchange exchange) {
   }
   Json ken = knowledge_of_call(exchange, engine);
   evidence::Evidence found;
-  engine.run([&] {
+  engine.run(exchange.place, [&] {
     auto all = evidence::gather(engine.model(), questions, wanted,
                                 {engine.compute(),
                                  asked.request->sampling.seed,

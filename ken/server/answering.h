@@ -9,6 +9,7 @@ namespace ken::server {
 
 // A call with what it asks the engine.
 struct Exchange {
+  Engine::Place place;
   io::Call call;
   bool chat = false;
   bool greedy = false;  // the call names no temperature: it may be taken as 0 where confidence is wanted
@@ -22,9 +23,8 @@ Reply answer_streaming(Engine& engine, const Setup& setup, Exchange exchange);
 bool wants_evidence(const Exchange& exchange);
 Reply answer_measured(Engine& engine, const Setup& setup, Exchange exchange);
 
-// One request's results alone, waited for.
-std::vector<generate::Generated> compute_all(Engine& engine, const Asked& asked);
-inline generate::Generated compute(Engine& engine, const Asked& asked) { return compute_all(engine, asked).at(0); }
+// The results of an exchange's only request, waited for.
+std::vector<generate::Generated> compute_only(Engine& engine, const Exchange& exchange);
 
 std::string new_id(const char* prefix);
 

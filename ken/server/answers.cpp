@@ -115,7 +115,8 @@ Json Answers::model_card() const {
 }
 
 Exchange Answers::completion_exchange(const Json& body) const {
-  Exchange exchange{io::completion_call(body, setup_.limits), false, !body.contains("temperature"), {}};
+  Exchange exchange{
+      engine_.enter(), io::completion_call(body, setup_.limits), false, !body.contains("temperature"), {}};
   check_model(exchange.call.model);
   if (exchange.call.max_tokens == 0 && !exchange.call.echo)
     throw io::CallError("max_tokens", "max_tokens: 0 makes sense with echo alone");
@@ -124,7 +125,7 @@ Exchange Answers::completion_exchange(const Json& body) const {
 }
 
 Exchange Answers::chat_exchange(const Json& body) const {
-  Exchange exchange{io::chat_call(body, setup_.limits), true, !body.contains("temperature"), {}};
+  Exchange exchange{engine_.enter(), io::chat_call(body, setup_.limits), true, !body.contains("temperature"), {}};
   check_model(exchange.call.model);
   if (exchange.call.max_tokens == 0) throw io::CallError("max_tokens", "max_tokens: 0; an answer needs one at least");
   exchange.asked.push_back(chat_request(exchange.call, engine_.model(), setup_));
@@ -158,10 +159,11 @@ Reply Answers::embeddings(const Json& body) const {
                                                engine_.model().config.context));
   }
   Json data = Json::array();
+  const auto place = engine_.enter();
   // One text at a time, so that answers are not kept waiting.
   for (const auto& prompt : prompts) {
     std::vector<float> values;
-    engine_.run([&] { values = embedding(engine_.model(), prompt, engine_.compute()); });
+    engine_.run(place, [&] { values = embedding(engine_.model(), prompt, engine_.compute()); });
     Json vector = call.encoding == "base64" ? Json(base64(std::as_bytes(std::span(values)))) : Json(values);
     data.push_back({{"object", "embedding"}, {"index", data.size()}, {"embedding", std::move(vector)}});
   }

@@ -17,19 +17,19 @@ Engine::~Engine() {
   thread_.join();
 }
 
-void Engine::take_place() {
+Engine::Place Engine::enter() {
   const std::lock_guard lock(mutex_);
   if (stopping_) throw Busy("the server is stopping");
   if (figures_.requests >= options_.max_requests)
     throw Busy(fmt::format("{} requests are under way; come again in a second", figures_.requests));
   ++figures_.requests;
+  return Place(this, [this](const void*) { leave(); });
 }
 
-void Engine::leave_place() {
-  {
-    const std::lock_guard lock(mutex_);
-    --figures_.requests;
-  }
+void Engine::leave() {
+  // Notified under the lock: whoever waits for the last one may end this engine.
+  const std::lock_guard lock(mutex_);
+  --figures_.requests;
   idle_.notify_all();
 }
 
@@ -41,14 +41,13 @@ void Engine::post(Command command) {
   wake_.notify_one();
 }
 
-uint64_t Engine::submit(std::shared_ptr<const generate::Request> request, generate::Done done) {
-  take_place();
+uint64_t Engine::submit(Place place, std::shared_ptr<const generate::Request> request, generate::Done done) {
   uint64_t ticket;
   {
     const std::lock_guard lock(mutex_);
     ticket = ++tickets_;
   }
-  const auto finished = [this, ticket, done = std::move(done)](generate::Outcome outcome) {
+  const auto finished = [this, ticket, done = std::move(done), place = std::move(place)](generate::Outcome outcome) {
     scheduled_.erase(ticket);
     {
       const std::lock_guard lock(mutex_);
@@ -60,7 +59,6 @@ uint64_t Engine::submit(std::shared_ptr<const generate::Request> request, genera
       ++(outcome.error ? figures_.failed : cancelled ? figures_.cancelled : figures_.done);
     }
     done(std::move(outcome));
-    leave_place();
   };
   post([this, ticket, request = std::move(request), finished](generate::Scheduler& scheduler) {
     try {
@@ -78,20 +76,12 @@ void Engine::cancel(uint64_t ticket) {
   });
 }
 
-void Engine::run(const std::function<void()>& work) {
-  take_place();
-  std::promise<void> promise;
-  auto result = promise.get_future();
-  post([&](generate::Scheduler&) {
-    try {
-      work();
-      promise.set_value();
-    } catch (...) {
-      promise.set_exception(std::current_exception());
-    }
-  });
-  result.wait();
-  leave_place();
+void Engine::run(const Place& place, const std::function<void()>& work) {
+  if (!place) throw Busy("no place was taken");
+  // Shared, as this side may be gone before the other has let go of it.
+  const auto task = std::make_shared<std::packaged_task<void()>>(work);
+  auto result = task->get_future();
+  post([task](generate::Scheduler&) { (*task)(); });
   result.get();
 }
 

@@ -35,12 +35,15 @@ class Engine {
   Engine(std::shared_ptr<const model::Model> model, const EngineOptions& options);
   ~Engine();  // cancels what is under way
 
-  // `done` is called once, on the computing thread, as are the request's own callbacks. Busy: the queue is full, or
-  // the engine stops.
-  uint64_t submit(std::shared_ptr<const generate::Request> request, generate::Done done);
+  // A place in the bounded queue, held as long as anybody holds this: a client's request takes one, however many
+  // prompts it has. Busy: there is none, or the engine stops.
+  using Place = std::shared_ptr<const void>;
+  Place enter();
+  // `done` is called once, on the computing thread, as are the request's own callbacks.
+  uint64_t submit(Place place, std::shared_ptr<const generate::Request> request, generate::Done done);
   void cancel(uint64_t ticket);  // of one that is over: nothing
-  // Runs on the computing thread between two steps; its error comes out of here. Counts as a request.
-  void run(const std::function<void()>& work);
+  // Runs on the computing thread between two steps; its error comes out of here.
+  void run(const Place& place, const std::function<void()>& work);
 
   // Nothing new is taken; what is under way is finished, or cancelled after this long. True: all was finished.
   bool drain(std::chrono::milliseconds patience);
@@ -51,8 +54,7 @@ class Engine {
 
  private:
   using Command = std::function<void(generate::Scheduler&)>;
-  void take_place();  // Busy
-  void leave_place();
+  void leave();
   void post(Command command);
   void loop();
 

@@ -73,11 +73,20 @@ bool read_body(const httplib::ContentReader& reader, size_t most, std::string& b
   });
 }
 
+// The name of "name:port", "[::1]:port" or "http://name:port".
+std::string host_of(std::string text) {
+  if (const size_t scheme = text.find("://"); scheme != std::string::npos) text.erase(0, scheme + 3);
+  if (text.starts_with('[')) return text.substr(1, text.find(']') - 1);
+  return text.substr(0, text.find(':'));
+}
+
 }  // namespace
 
 bool same_key(const std::string& a, const std::string& b) {
   return a.size() == b.size() && ::CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
+
+bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 struct HttpServer::Impl {
   HttpOptions options;
@@ -91,6 +100,16 @@ struct HttpServer::Impl {
     bool found = false;
     for (const auto& key : options.keys) found = same_key(given, "Bearer " + key) || found;
     return found;
+  }
+
+  // A browser says which page a request comes from, and by which name it reached us. A page from elsewhere is let in
+  // where the operator says so; and who listens to this machine alone is not reached by a name that somebody else's
+  // name server points here (DNS rebinding).
+  bool from_elsewhere(const httplib::Request& request) const {
+    const std::string host = host_of(request.get_header_value("Host")), origin = request.get_header_value("Origin");
+    if (is_loopback(options.host) && !host.empty() && !is_loopback(host)) return true;
+    if (origin.empty() || origin == options.allow_origin || options.allow_origin == "*") return false;
+    return host_of(origin) != host;
   }
 
   void reply_to(const httplib::Request& request, std::string body, httplib::Response& response) const {
@@ -140,6 +159,14 @@ struct HttpServer::Impl {
         response.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type");
       }
       if (stopped) response.set_header("Connection", "close");
+      if (from_elsewhere(request)) {
+        response.status = 403;
+        response.set_header("Connection", "close");
+        response.set_content(
+            error_body("the request comes from another site; --allow-origin lets one in", "permission_error", 403),
+            "application/json");
+        return httplib::Server::HandlerResponse::Handled;
+      }
       // Whoever watches the server needs no key to see that it lives, nor a browser to see the page that asks for one.
       const bool open = request.method == "OPTIONS" || request.path == "/health" || request.path == "/";
       if (open || allowed(request)) return httplib::Server::HandlerResponse::Unhandled;

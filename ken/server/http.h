@@ -49,4 +49,6 @@ class HttpServer {
 // Without a hint in the time that it takes of where two keys differ.
 bool same_key(const std::string& a, const std::string& b);
 
+bool is_loopback(const std::string& host);  // a name or address of this machine alone
+
 }  // namespace ken::server

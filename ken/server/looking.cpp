@@ -89,12 +89,12 @@ Json look_inside(Engine& engine, const Setup& setup, Exchange exchange, const Js
       points, [](const std::string& p) { return p.ends_with("hook_resid_post") && p.find('*') == std::string::npos; });
   const auto captured = std::make_shared<Captured>(Captured{0, 16 * setup.capture_bytes, most});
   asked.request->controls.push_back(capturing(points, model, captured));
-  const auto result = compute(engine, asked);
+  const auto result = compute_only(engine, exchange).at(0);
   const int64_t before = std::max<int64_t>(0, int64_t(asked.tokens.size()) - most);
   Look look{model, engine.compute(), asked.tokens, 0, 0, before, std::min<int64_t>(top, model.config.vocab)};
   look.tokens.insert(look.tokens.end(), result.tokens.begin(), result.tokens.end());
   Json layers = Json::array(), probes;
-  engine.run([&] {
+  engine.run(exchange.place, [&] {
     const at::NoGradGuard none;
     const Tensor bottom = rows_at(*captured, points[0]);
     look.rows = std::min(bottom.size(0), most), look.first = bottom.size(0) - look.rows;
@@ -124,7 +124,7 @@ Json look_at_samples(Engine& engine, const Setup&, Exchange exchange, const Json
     throw io::CallError("params.judge", "params.judge: it is \"rules\" or \"jaccard\"");
   asked.request->samples = int64_t(number(params, "n", 10, 1, 100));
   asked.request->sampling.temperature = number(params, "temperature", 1, 0, 10);
-  const auto results = compute_all(engine, asked);
+  const auto results = compute_only(engine, exchange);
   std::vector<std::string> texts;
   for (const auto& result : results) texts.push_back(result.text);
   const auto cluster = judge == "rules"

@@ -24,13 +24,11 @@ struct Flags {
   bool insecure = false;
 };
 
-bool loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
-
 void check(Flags& flags) {
   if (const char* key = std::getenv("KEN_API_KEY"); key && *key) flags.keys.push_back(key);
   for (const auto& key : flags.keys)
     if (key.empty()) fail_usage("serve", "an API key is empty");
-  if (!loopback(flags.http.host) && flags.keys.empty() && !flags.insecure)
+  if (!is_loopback(flags.http.host) && flags.keys.empty() && !flags.insecure)
     fail_usage("serve",
                "{} can be reached from other machines and no --api-key is given; give one, or --insecure to let "
                "everybody in",

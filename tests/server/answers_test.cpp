@@ -112,8 +112,10 @@ TEST_F(AnswersTest, echoed_loglikelihoods_are_the_librarys_to_the_last_bit) {
   Json prompts = Json::array();
   std::vector<evidence::OptionItem> items;
   std::vector<evidence::OptionTokens> tokens;
-  for (const char* who : {"The dog", "Lily", "A little girl", "Tom and his mom", "The big red car"})
-    for (const char* verb : {"went", "saw", "liked", "found"}) {
+  for (const char* who : {"The dog", "Lily", "A little girl", "Tom and his mom", "The big red car", "One day, a boy",
+                          "She", "His friend", "The bird", "They"})
+    for (const char* verb : {"went",   "saw",  "liked", "found", "was",   "had",  "said", "wanted", "ran",    "looked",
+                             "played", "made", "took",  "felt",  "asked", "came", "put",  "gave",   "smiled", "knew"}) {
       items.push_back({fmt::format("{} {}", who, verb), {" the park", " a ball in the box", " it."}});
       tokens.push_back(evidence::option_tokens(*model, items.back(), "test"));
       for (const auto& option : tokens.back().options) {
@@ -121,6 +123,7 @@ TEST_F(AnswersTest, echoed_loglikelihoods_are_the_librarys_to_the_last_bit) {
         for (const int32_t token : option) prompts.back().push_back(token);
       }
     }
+  ASSERT_EQ(items.size(), 200u);
   const auto scores = evidence::score_options(*model, items, nn::Compute::f32);
   const Json reply = done("/v1/completions", {{"model", "stories"},
                                               {"prompt", prompts},
@@ -345,20 +348,12 @@ TEST_F(AnswersTest, the_catalog_names_every_method_with_its_route) {
 
 TEST_F(AnswersTest, a_full_engine_says_come_again) {
   engine.emplace(model, EngineOptions{.compute = nn::Compute::f32, .max_requests = 1});
-  std::promise<void> held, release;
-  std::thread holder([&] {
-    engine->run([&] {
-      held.set_value();
-      release.get_future().wait();
-    });
-  });
-  held.get_future().wait();
+  auto place = engine->enter();
   const Reply reply = post("/v1/completions", {{"prompt", "a"}});
   EXPECT_EQ(reply.status, 429);
   ASSERT_EQ(reply.headers.size(), 1u);
   EXPECT_EQ(reply.headers[0].first, "Retry-After");
-  release.set_value();
-  holder.join();
+  place.reset();
   EXPECT_EQ(post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 1}}).status, 200);
 }
 

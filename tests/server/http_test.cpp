@@ -86,6 +86,19 @@ TEST_F(HttpTest, pages_from_elsewhere_are_let_in_only_where_it_is_said) {
   EXPECT_EQ(client().Get("/a")->get_header_value("Access-Control-Allow-Origin"), "http://example.org");
 }
 
+TEST_F(HttpTest, another_sites_page_and_another_name_for_this_machine_are_refused) {
+  start({});
+  EXPECT_EQ(client().Get("/a", {{"Origin", "http://evil.example"}})->status, 403);
+  EXPECT_EQ(client().Post("/b", {{"Origin", "http://evil.example"}}, "x", "text/plain")->status, 403);
+  EXPECT_EQ(client().Get("/a", {{"Host", "evil.example"}})->status, 403);
+  EXPECT_EQ(client().Get("/a", {{"Origin", "http://127.0.0.1:" + std::to_string(port)}})->status, 200);
+  EXPECT_EQ(client().Get("/a", {{"Host", "localhost:1234"}, {"Origin", "http://localhost:1234"}})->status, 200);
+  TearDown();
+  start({.allow_origin = "http://good.example"});
+  EXPECT_EQ(client().Get("/a", {{"Origin", "http://good.example"}})->status, 200);
+  EXPECT_EQ(client().Get("/a", {{"Origin", "http://evil.example"}})->status, 403);
+}
+
 TEST_F(HttpTest, a_stream_comes_piece_by_piece) {
   start({});
   EXPECT_EQ(client().Post("/stream", "{}", "application/json")->body, "data: 0\n\ndata: 1\n\ndata: 2\n\n");
