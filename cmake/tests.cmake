@@ -16,7 +16,7 @@ add_library(ken_torch_tests OBJECT ${TORCH_TESTS})
 target_precompile_headers(ken_torch_tests REUSE_FROM ken_torch)
 target_link_libraries(ken_torch_tests PUBLIC ${KEN_CORE_LIBS} ken_libtorch GTest::gtest)
 set_source_files_properties(tests/server/http_test.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
-  COMPILE_DEFINITIONS "CPPHTTPLIB_OPENSSL_SUPPORT;CPPHTTPLIB_ZLIB_SUPPORT;CPPHTTPLIB_BROTLI_SUPPORT")
+  COMPILE_DEFINITIONS "${KEN_HTTPLIB_DEFINITIONS}")
 add_executable(ken_tests)
 set_target_properties(ken_tests PROPERTIES LINKER_LANGUAGE CXX)
 target_link_libraries(ken_tests PRIVATE ken_core ken_torch ken_embedded ken_core_tests ken_torch_tests ken_libtorch GTest::gtest GTest::gtest_main ${KEN_CORE_LIBS})

@@ -51,28 +51,16 @@ Question read_question(const Flags& flags) {
 }
 
 generate::Request request_from(const Flags& flags, const data::PromptStyle& style, const Question& question) {
-  data::Fact fact;
-  fact.question = question.text;
-  data::ContextCase item;
-  item.question = question.text;
-  item.context = question.passage;
-  item.instruction = flags.instruction;
-  generate::Request request =
-      question.passage.empty() ? evidence::closed_book(fact, style) : evidence::with_passage(item, style);
+  generate::Request request = evidence::question_request(question.text, question.passage, flags.instruction, style);
   request.max_tokens = flags.max_tokens;
   for (const auto& control : flags.controls) request.controls.push_back(generate::control_from(control));
   return request;
 }
 
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 void add_source(Json& result, const evidence::Source& source) {
   result["source"] = source.name;
   result["closed_book_answer"] = source.without.text;
-  result["probabilities"] = {
-      {"answer", {{"with_context", number(source.p_with)}, {"without", number(source.p_without)}}},
-      {"closed_book_answer",
-       {{"with_context", number(source.memory_with)}, {"without", number(source.memory_without)}}}};
+  result["probabilities"] = evidence::probabilities(source);
 }
 
 // What the answer could have begun with.
@@ -101,12 +89,7 @@ Json answer(const Flags& flags) {
   const auto style = style_from(flags.prompt, *model, facts ? &*facts : nullptr, flags.seed);
   std::vector<generate::Request> requests{request_from(flags, style, question)};
   // The same question without the passage, in the same passes.
-  if (!question.passage.empty()) {
-    requests.push_back(requests[0]);
-    requests[1].prompt.text = requests[0].prompt.without_context;
-    requests[1].prompt.without_context.clear();
-    requests[1].controls.clear();
-  }
+  if (!question.passage.empty()) requests.push_back(evidence::without_passage(requests[0]));
   std::vector<evidence::EstimatorSpec> scores, wanted;
   for (const auto& name : flags.confidence) scores.push_back(evidence::estimator_from(name));
   const auto abstention = abstention_from(flags.abstain, *model);

@@ -1,9 +1,25 @@
 #include "ken/evidence/source.h"
 
 #include "ken/data/facts.h"
+#include "ken/evidence/asking.h"
 #include "ken/evidence/options.h"
 
 namespace ken::evidence {
+
+generate::Request question_request(const std::string& question, const std::string& passage,
+                                   const std::string& instruction, const data::PromptStyle& style) {
+  data::Fact fact;
+  fact.question = question;
+  data::ContextCase item;
+  item.question = question, item.context = passage, item.instruction = instruction;
+  return passage.empty() ? closed_book(fact, style) : with_passage(item, style);
+}
+
+generate::Request without_passage(generate::Request request) {
+  request.prompt.text = std::exchange(request.prompt.without_context, "");
+  request.controls.clear();
+  return request;
+}
 
 std::string source_of(const std::string& answer, const std::string& closed_book, const std::string& passage) {
   if (answer.empty()) return "neither";
@@ -34,6 +50,15 @@ Source trace(const model::Model& model, const generate::Request& request, const 
   source.memory_with = std::exp(scores[0][1].logprob);
   source.memory_without = std::exp(scores[1][1].logprob);
   return source;
+}
+
+Json probabilities(const Source& source) {
+  const auto pair = [](double with, double without) {
+    const auto number = [](double p) { return std::isfinite(p) ? Json(p) : Json(nullptr); };
+    return Json{{"with_context", number(with)}, {"without", number(without)}};
+  };
+  return {{"answer", pair(source.p_with, source.p_without)},
+          {"closed_book_answer", pair(source.memory_with, source.memory_without)}};
 }
 
 }  // namespace ken::evidence

@@ -14,11 +14,20 @@ struct Source {
   double memory_with = 0, memory_without = 0;  // of the closed-book answer
 };
 
+// A question that stands in no facts, beside a passage unless that is empty.
+generate::Request question_request(const std::string& question, const std::string& passage,
+                                   const std::string& instruction, const data::PromptStyle& style);
+// The same question without its passage, and without what was to steer its answer.
+generate::Request without_passage(generate::Request request);
+
 std::string source_of(const std::string& answer, const std::string& closed_book, const std::string& passage);
 
 // `request` has a passage (prompt.without_context is its twin) and gave `answer`; `closed_book` is the answer to the
 // twin, `passage` the passage's text.
 Source trace(const model::Model& model, const generate::Request& request, const generate::Generated& answer,
              const generate::Generated& closed_book, const std::string& passage, nn::Compute compute);
+
+// {answer, closed_book_answer}: {with_context, without}; null where there is nothing to compare.
+Json probabilities(const Source& source);
 
 }  // namespace ken::evidence

@@ -38,10 +38,7 @@ std::vector<int32_t> shared_beginning(const Scheduler& scheduler, const std::vec
   for (size_t r = 0, looked = 0; r < requests.size() && looked < looked_at; ++r) {
     std::vector<int32_t> tokens = scheduler.ids(requests[r]);
     if (tokens == before) continue;
-    const size_t n = size_t(
-        std::mismatch(tokens.begin(), tokens.begin() + long(std::min(tokens.size(), before.size())), before.begin())
-            .first -
-        tokens.begin());
+    const size_t n = common_beginning(tokens, before);
     if (n > longest.size()) longest.assign(tokens.begin(), tokens.begin() + long(n));
     before = std::move(tokens);
     ++looked;

@@ -61,11 +61,6 @@ struct Reading {
 
 namespace {
 
-size_t common(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
-  const size_t n = std::min(a.size(), b.size());
-  return size_t(std::mismatch(a.begin(), a.begin() + long(n), b.begin()).first - a.begin());
-}
-
 // A stream's taps: those of the row, where they are meant for it, and its own.
 std::vector<model::Tap> taps_of(const Active& row, size_t stream) {
   std::vector<model::Tap> taps;
@@ -211,6 +206,11 @@ void take(const model::Model& model, Active& row, const Choice& choice) {
 
 }  // namespace
 
+size_t common_beginning(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
+  const size_t n = std::min(a.size(), b.size());
+  return size_t(std::mismatch(a.begin(), a.begin() + long(n), b.begin()).first - a.begin());
+}
+
 Scheduler::Scheduler(const model::Model& model, const GenerateOptions& options)
     : model_(model),
       options_(options),
@@ -333,7 +333,7 @@ Stream Scheduler::open(const model::Model& model, std::vector<int32_t> tokens, i
   }
   nn::KvCache& cache = cache_of(model);
   // At least one token is read anew: it gives the logits.
-  const size_t n = shares && !tokens.empty() ? std::min(common(tokens, root_tokens_), tokens.size() - 1) : 0;
+  const size_t n = shares && !tokens.empty() ? std::min(common_beginning(tokens, root_tokens_), tokens.size() - 1) : 0;
   if (root_ < 0 || int64_t(n) < least_shared) return {&model, &cache, std::move(tokens), cache.open(), {}};
   const int sequence = cache.fork(root_);
   cache.truncate(sequence, int64_t(n));

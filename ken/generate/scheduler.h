@@ -19,6 +19,9 @@ struct Active;  // a row: one generation under way
 struct Reading;
 struct Stream;
 
+// How many tokens two texts begin with in common.
+size_t common_beginning(const std::vector<int32_t>& a, const std::vector<int32_t>& b);
+
 class Scheduler {
  public:
   // Of the options, all but `progress` and `interrupted`, which belong to a caller's own loop.

@@ -8,17 +8,12 @@
 namespace ken::io {
 namespace {
 
-template <typename... Args>
-[[noreturn]] void wrong(const std::string& field, fmt::format_string<Args...> what, Args&&... args) {
-  throw CallError(field, field + ": " + fmt::format(what, std::forward<Args>(args)...));
-}
-
 // The fields of an object, by type. null is as good as absent: clients send it for what was not set.
 class Fields {
  public:
   Fields(const Json& object, std::string path, const CallLimits& limits)
       : object_(object), path_(std::move(path)), limits_(limits) {
-    if (!object.is_object()) wrong(path_, "not an object");
+    if (!object.is_object()) fail_call(path_, "not an object");
   }
   const CallLimits& limits() const { return limits_; }
   std::string name(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
@@ -28,7 +23,7 @@ class Fields {
   }
   bool flag(const std::string& key, bool fallback) const {
     const Json* value = find(key);
-    if (value && !value->is_boolean()) wrong(name(key), "not true or false");
+    if (value && !value->is_boolean()) fail_call(name(key), "not true or false");
     return value ? value->get<bool>() : fallback;
   }
   double number(const std::string& key, double fallback, double least, double most) const {
@@ -55,23 +50,23 @@ class Fields {
   }
 
   static const Json& list(const Json& value, const std::string& field, int64_t most) {
-    if (!value.is_array()) wrong(field, "not a list");
-    if (int64_t(value.size()) > most) wrong(field, "{} entries, at most {} are taken", value.size(), most);
+    if (!value.is_array()) fail_call(field, "not a list");
+    if (int64_t(value.size()) > most) fail_call(field, "{} entries, at most {} are taken", value.size(), most);
     return value;
   }
   static std::string checked_text(const Json& value, const std::string& field) {
-    if (!value.is_string()) wrong(field, "not a text");
+    if (!value.is_string()) fail_call(field, "not a text");
     return value.get<std::string>();
   }
   static double checked_number(const Json& value, const std::string& field, double least, double most) {
-    if (!value.is_number()) wrong(field, "not a number");
+    if (!value.is_number()) fail_call(field, "not a number");
     const double number = value.get<double>();
-    if (!(number >= least && number <= most)) wrong(field, "{} is not within {} to {}", number, least, most);
+    if (!(number >= least && number <= most)) fail_call(field, "{} is not within {} to {}", number, least, most);
     return number;
   }
   static int64_t checked_integer(const Json& value, const std::string& field, int64_t least, int64_t most) {
     const double number = checked_number(value, field, double(least), double(most));
-    if (number != std::floor(number)) wrong(field, "{} is not a whole number", number);
+    if (number != std::floor(number)) fail_call(field, "{} is not a whole number", number);
     return value.is_number_integer() ? value.get<int64_t>() : int64_t(number);
   }
 
@@ -88,23 +83,23 @@ std::vector<int32_t> token_ids(const Json& value, const std::string& field) {
   ids.reserve(value.size());
   for (const Json& id : value)
     ids.push_back(int32_t(Fields::checked_integer(id, fmt::format("{}[{}]", field, ids.size()), 0, most_id)));
-  if (ids.empty()) wrong(field, "empty; give at least one token");
+  if (ids.empty()) fail_call(field, "empty; give at least one token");
   return ids;
 }
 
 CallPrompt prompt_from(const Json& value, const std::string& field) {
   if (value.is_array()) return {"", token_ids(value, field)};
   CallPrompt prompt{Fields::checked_text(value, field), {}};
-  if (prompt.text.empty()) wrong(field, "empty; give at least one word");
+  if (prompt.text.empty()) fail_call(field, "empty; give at least one word");
   return prompt;
 }
 
 // A text, a list of token ids, or a list of either.
 std::vector<CallPrompt> prompts_from(const Fields& fields, const std::string& key) {
   const Json* value = fields.find(key);
-  if (!value) wrong(fields.name(key), "missing");
+  if (!value) fail_call(fields.name(key), "missing");
   if (!value->is_array() || (!value->empty() && value->front().is_number())) return {prompt_from(*value, key)};
-  if (value->empty()) wrong(fields.name(key), "empty");
+  if (value->empty()) fail_call(fields.name(key), "empty");
   std::vector<CallPrompt> prompts;
   for (const Json& one : Fields::list(*value, key, fields.limits().prompts))
     prompts.push_back(prompt_from(one, fmt::format("{}[{}]", key, prompts.size())));
@@ -119,9 +114,9 @@ std::string content_from(const Json& value, const std::string& field) {
   for (const Json& part : Fields::list(value, field, 4096)) {
     const std::string name = fmt::format("{}[{}]", field, i++);
     if (!part.is_object() || part.value("type", Json()) != "text")
-      wrong(name, "only parts of type \"text\" can be read");
+      fail_call(name, "only parts of type \"text\" can be read");
     const auto found = part.find("text");
-    if (found == part.end()) wrong(name + ".text", "missing");
+    if (found == part.end()) fail_call(name + ".text", "missing");
     text += Fields::checked_text(*found, name + ".text");
   }
   return text;
@@ -129,7 +124,7 @@ std::string content_from(const Json& value, const std::string& field) {
 
 std::vector<CallMessage> messages_from(const Fields& fields) {
   const Json* value = fields.find("messages");
-  if (!value) wrong("messages", "missing");
+  if (!value) fail_call("messages", "missing");
   std::vector<CallMessage> messages;
   for (const Json& one : Fields::list(*value, "messages", fields.limits().messages)) {
     const std::string path = fmt::format("messages[{}]", messages.size());
@@ -137,14 +132,14 @@ std::vector<CallMessage> messages_from(const Fields& fields) {
     CallMessage result{message.text("role"), ""};
     if (result.role == "developer") result.role = "system";
     if (result.role != "system" && result.role != "user" && result.role != "assistant")
-      wrong(path + ".role", "\"{}\"; it is system, user or assistant", result.role);
+      fail_call(path + ".role", "\"{}\"; it is system, user or assistant", result.role);
     if (const Json* content = message.find("content"))
       result.content = content_from(*content, path + ".content");
     else if (result.role != "assistant")
-      wrong(path + ".content", "missing");
+      fail_call(path + ".content", "missing");
     messages.push_back(std::move(result));
   }
-  if (messages.empty()) wrong("messages", "empty");
+  if (messages.empty()) fail_call("messages", "empty");
   return messages;
 }
 
@@ -152,12 +147,12 @@ std::map<int32_t, double> biases_from(const Fields& fields) {
   std::map<int32_t, double> biases;
   const Json* value = fields.find("logit_bias");
   if (!value) return biases;
-  if (!value->is_object()) wrong("logit_bias", "not an object of token ids and numbers");
+  if (!value->is_object()) fail_call("logit_bias", "not an object of token ids and numbers");
   if (int64_t(value->size()) > fields.limits().biases)
-    wrong("logit_bias", "{} entries, at most {} are taken", value->size(), fields.limits().biases);
+    fail_call("logit_bias", "{} entries, at most {} are taken", value->size(), fields.limits().biases);
   for (const auto& [key, bias] : value->items()) {
     const bool digits = !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
-    if (!digits) wrong("logit_bias", "\"{}\" is no token id", key);
+    if (!digits) fail_call("logit_bias", "\"{}\" is no token id", key);
     biases[int32_t(std::stol(key))] = Fields::checked_number(bias, "logit_bias." + key, -100, 100);
   }
   return biases;
@@ -166,17 +161,17 @@ std::map<int32_t, double> biases_from(const Fields& fields) {
 // "cad:alpha=1" is left to the method's own parser: the name holds all of it.
 CallMethod method_from(const Json& value, const std::string& field) {
   if (value.is_string()) return {value.get<std::string>(), Json()};
-  if (!value.is_object()) wrong(field, "neither a text such as \"cad:alpha=1\" nor an object with a name");
+  if (!value.is_object()) fail_call(field, "neither a text such as \"cad:alpha=1\" nor an object with a name");
   CallMethod method;
   for (const auto& [key, one] : value.items()) {
     if (key == "name")
       method.name = Fields::checked_text(one, field + ".name");
     else if (one.is_structured())
-      wrong(field + "." + key, "neither number, text, true nor false");
+      fail_call(field + "." + key, "neither number, text, true nor false");
     else
       method.params[key] = one;
   }
-  if (method.name.empty()) wrong(field + ".name", "missing");
+  if (method.name.empty()) fail_call(field + ".name", "missing");
   return method;
 }
 
@@ -199,7 +194,7 @@ CallKnowledge knowledge_from(const Fields& fields) {
   static const std::set<std::string> known{"controls",    "confidence",    "capture", "context",
                                            "instruction", "abstain_under", "source",  "steering"};
   for (const auto& [key, unused] : value->items())
-    if (!known.contains(key)) wrong("ken." + key, "unknown; known are {}", fmt::join(known, ", "));
+    if (!known.contains(key)) fail_call("ken." + key, "unknown; known are {}", fmt::join(known, ", "));
   knowledge.controls = methods_from(own, "controls", fields.limits().controls);
   knowledge.confidence = methods_from(own, "confidence", fields.limits().estimators);
   knowledge.capture = own.texts("capture", fields.limits().captures);
@@ -214,7 +209,7 @@ CallKnowledge knowledge_from(const Fields& fields) {
 void refuse(const Fields& fields, std::initializer_list<const char*> keys) {
   for (const char* key : keys)
     if (const Json* value = fields.find(key); value && !(value->is_array() && value->empty()))
-      wrong(key, "cannot be done");
+      fail_call(key, "cannot be done");
 }
 
 // What completions and chats have in common.
@@ -223,7 +218,7 @@ Call common_call(const Fields& fields) {
   refuse(fields, {"tools", "functions", "grammar", "suffix", "logits_processors"});
   if (const Json* format = fields.find("response_format"))
     if (!format->is_object() || format->value("type", Json()) != "text")
-      wrong("response_format", "only type \"text\" can be written");
+      fail_call("response_format", "only type \"text\" can be written");
   Call call;
   call.model = fields.text("model");
   call.user = fields.text("user");
@@ -231,7 +226,7 @@ Call common_call(const Fields& fields) {
     if (fields.find(key)) call.max_tokens = fields.integer(key, 0, 0, limits.max_tokens);
   call.n = fields.integer("n", 1, 1, limits.n);
   call.best_of = fields.integer("best_of", call.n, 1, limits.n);
-  if (call.best_of < call.n) wrong("best_of", "{} is less than n, {}", call.best_of, call.n);
+  if (call.best_of < call.n) fail_call("best_of", "{} is less than n, {}", call.best_of, call.n);
   call.temperature = fields.number("temperature", 1, 0, 100);
   call.top_p = fields.number("top_p", 1, 1e-9, 1);
   call.min_p = fields.number("min_p", 0, 0, 1);
@@ -241,12 +236,12 @@ Call common_call(const Fields& fields) {
   if (fields.find("seed")) call.seed = uint64_t(fields.integer("seed", 0, -(int64_t{1} << 53), int64_t{1} << 53));
   call.stop = fields.texts("stop", limits.stops);
   for (const auto& stop : call.stop)
-    if (stop.empty()) wrong("stop", "an empty text stops everything");
+    if (stop.empty()) fail_call("stop", "an empty text stops everything");
   call.logit_bias = biases_from(fields);
   call.stream = fields.flag("stream", false);
   if (const Json* options = fields.find("stream_options"))
     call.usage = Fields(*options, "stream_options", limits).flag("include_usage", false);
-  if (call.stream && call.best_of > call.n) wrong("best_of", "cannot be streamed: the best is known at the end");
+  if (call.stream && call.best_of > call.n) fail_call("best_of", "cannot be streamed: the best is known at the end");
   call.ken = knowledge_from(fields);
   return call;
 }
@@ -269,10 +264,10 @@ Call completion_call(const Json& body, const CallLimits& limits) {
     call.logprobs = true;
     call.top_logprobs = fields.integer("logprobs", 0, 0, limits.top_logprobs);
   }
-  if (call.echo && call.stream) wrong("echo", "cannot be streamed");
+  if (call.echo && call.stream) fail_call("echo", "cannot be streamed");
   if (int64_t(call.prompts.size()) * call.best_of > limits.prompts)
-    wrong("prompt", "{} prompts with {} answers each; at most {} answers are given", call.prompts.size(), call.best_of,
-          limits.prompts);
+    fail_call("prompt", "{} prompts with {} answers each; at most {} answers are given", call.prompts.size(),
+              call.best_of, limits.prompts);
   return call;
 }
 
@@ -282,7 +277,7 @@ Call chat_call(const Json& body, const CallLimits& limits) {
   call.messages = messages_from(fields);
   call.logprobs = fields.flag("logprobs", false);
   call.top_logprobs = fields.integer("top_logprobs", 0, 0, limits.top_logprobs);
-  if (call.top_logprobs > 0 && !call.logprobs) wrong("top_logprobs", "needs logprobs to be true");
+  if (call.top_logprobs > 0 && !call.logprobs) fail_call("top_logprobs", "needs logprobs to be true");
   return call;
 }
 
@@ -293,9 +288,19 @@ Call embedding_call(const Json& body, const CallLimits& limits) {
   call.prompts = prompts_from(fields, "input");
   call.encoding = fields.text("encoding_format", "float");
   if (call.encoding != "float" && call.encoding != "base64")
-    wrong("encoding_format", "\"{}\"; it is float or base64", call.encoding);
+    fail_call("encoding_format", "\"{}\"; it is float or base64", call.encoding);
   refuse(fields, {"dimensions"});
   return call;
+}
+
+int64_t call_integer(const Json& object, const std::string& path, const std::string& key, int64_t standard,
+                     int64_t least, int64_t most) {
+  return Fields(object, path, {}).integer(key, standard, least, most);
+}
+
+double call_number(const Json& object, const std::string& path, const std::string& key, double standard, double least,
+                   double most) {
+  return Fields(object, path, {}).number(key, standard, least, most);
 }
 
 }  // namespace ken::io

@@ -19,6 +19,11 @@ class CallError : public UsageError {
   std::string field;
 };
 
+template <typename... Args>
+[[noreturn]] void fail_call(const std::string& field, fmt::format_string<Args...> what, Args&&... args) {
+  throw CallError(field, field + ": " + fmt::format(what, std::forward<Args>(args)...));
+}
+
 struct CallLimits {
   int64_t prompts = 2048, n = 128, stops = 16, biases = 1024, top_logprobs = 20, messages = 4096, max_tokens = 1 << 20;
   int64_t controls = 16, estimators = 16, captures = 64, documents = 64;
@@ -75,5 +80,10 @@ Json call_body(const std::string& body);
 Call completion_call(const Json& body, const CallLimits& limits);
 Call chat_call(const Json& body, const CallLimits& limits);
 Call embedding_call(const Json& body, const CallLimits& limits);
+// A whole number of `object`, which stands at `path` in the body; `standard` where there is none.
+int64_t call_integer(const Json& object, const std::string& path, const std::string& key, int64_t standard,
+                     int64_t least, int64_t most);
+double call_number(const Json& object, const std::string& path, const std::string& key, double standard, double least,
+                   double most);
 
 }  // namespace ken::io

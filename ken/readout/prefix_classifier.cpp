@@ -1,6 +1,7 @@
 #include "ken/readout/prefix_classifier.h"
 
 #include "ken/base/error.h"
+#include "ken/readout/collect.h"
 #include "ken/readout/probe_kinds.h"
 #include "ken/stats/stats.h"
 
@@ -27,20 +28,30 @@ struct Prefixes {
   std::vector<std::string> groups;
 };
 
-void add_prefixes(const model::Model& model, const LabelledContinuation& text, const std::string& point,
-                  nn::Compute compute, Prefixes& all) {
+// Texts [first, last) in one pass.
+void add_prefixes(const model::Model& model, const std::vector<LabelledContinuation>& texts, size_t first, size_t last,
+                  const std::string& point, nn::Compute compute, Prefixes& all) {
   const at::NoGradGuard none;
-  auto tokens = text.prompt;
-  tokens.insert(tokens.end(), text.continuation.begin(), text.continuation.end() - 1);
+  std::vector<model::Row> rows;
+  for (size_t i = first; i < last; ++i) {
+    rows.push_back({texts[i].prompt});
+    rows.back().tokens.insert(rows.back().tokens.end(), texts[i].continuation.begin(), texts[i].continuation.end() - 1);
+  }
   model::ActivationCache cache;
   const model::TapPlan plan(model.config, cache.taps({point}));
-  model::forward(model, model::pack({{tokens}}, model.config.vocab),
+  model::forward(model, model::pack(rows, model.config.vocab),
                  {.compute = compute, .taps = &plan, .logits = model::ForwardOptions::Logits::none});
-  const int64_t first = int64_t(text.prompt.size()) - 1, n = int64_t(text.continuation.size());
-  all.states.push_back(cache.at(point).narrow(0, first, n).flatten(1).to(at::kCPU, at::kFloat));
-  for (int64_t i = 0; i < n; ++i) {
-    all.tokens.push_back(text.continuation[size_t(i)]), all.index.push_back(i);
-    all.labels.push_back(text.has), all.groups.push_back(text.group);
+  for (size_t i = first; i < last; ++i) {
+    const auto& text = texts[i];
+    const int64_t n = int64_t(text.continuation.size());
+    all.states.push_back(cache.at(point, int(i - first))
+                             .narrow(0, int64_t(text.prompt.size()) - 1, n)
+                             .flatten(1)
+                             .to(at::kCPU, at::kFloat));
+    for (int64_t t = 0; t < n; ++t) {
+      all.tokens.push_back(text.continuation[size_t(t)]), all.index.push_back(t);
+      all.labels.push_back(text.has), all.groups.push_back(text.group);
+    }
   }
 }
 
@@ -68,16 +79,18 @@ Tensor PrefixClassifier::log_likely(const model::Model& model, const Tensor& sta
   return at::log_sigmoid(odds / heat[size_t(part_of(index, length))]);
 }
 
-PrefixFit fit_prefix_classifier(const model::Model& model, const std::vector<LabelledContinuation>& texts,
+PrefixFit fit_prefix_classifier(const model::Model& model, std::vector<LabelledContinuation> texts,
                                 const std::string& point, int64_t length, uint64_t seed, nn::Compute compute,
                                 const Progress& progress) {
+  std::erase_if(texts, [](const auto& text) { return text.continuation.empty(); });
   Prefixes all;
   double having = 0;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i].continuation.empty()) continue;
-    add_prefixes(model, texts[i], point, compute, all);
-    having += texts[i].has;
-    if (progress) progress("prefixes", i + 1, texts.size(), "");
+  for (const auto& text : texts) having += text.has;
+  for (size_t first = 0, last = 0; first < texts.size(); first = last) {
+    for (int64_t tokens = 0; last < texts.size() && (last == first || tokens <= max_pass_tokens); ++last)
+      tokens += int64_t(texts[last].prompt.size() + texts[last].continuation.size());
+    add_prefixes(model, texts, first, last, point, compute, all);
+    if (progress) progress("prefixes", last, texts.size(), "");
   }
   if (having < 8 || double(texts.size()) - having < 8)
     fail("prefixes",

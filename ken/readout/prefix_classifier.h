@@ -30,7 +30,7 @@ struct PrefixFit {
   PrefixClassifier classifier;
   Json table;  // held-out AUROC by part of the length, share of texts with the attribute
 };
-PrefixFit fit_prefix_classifier(const model::Model& model, const std::vector<LabelledContinuation>& texts,
+PrefixFit fit_prefix_classifier(const model::Model& model, std::vector<LabelledContinuation> texts,
                                 const std::string& point, int64_t length, uint64_t seed, nn::Compute compute,
                                 const Progress& progress = {});
 

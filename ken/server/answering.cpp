@@ -12,15 +12,12 @@ namespace {
 
 using generate::Generated;
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 // One prompt's results; the texts are as they were written, blanks included, cut at a stop text.
 struct Answered {
   generate::Outcome outcome;
   std::vector<std::string> texts;
-  std::shared_ptr<Captured> captured;
 };
 
 // Counts answers down, for the connection that waits for all of them.
@@ -42,38 +39,30 @@ class Countdown {
   size_t left_;
 };
 
-void add_capture(Asked& asked, const Exchange& exchange, const Engine& engine, const Setup& setup, Answered& answered) {
-  if (exchange.call.ken.capture.empty()) return;
+// What the exchange captures, filled while its answer is computed; null: nothing.
+std::shared_ptr<Captured> add_capture(Exchange& exchange, const Engine& engine, const Setup& setup) {
+  if (exchange.call.ken.capture.empty()) return nullptr;
   if (exchange.call.best_of > 1 || exchange.asked.size() > 1)
-    throw io::CallError("ken.capture", "ken.capture: activations are those of one answer; ask for one");
-  answered.captured = std::make_shared<Captured>(Captured{0, setup.capture_bytes});
-  asked.request->controls.push_back(capturing(exchange.call.ken.capture, engine.model(), answered.captured));
+    io::fail_call("ken.capture", "activations are those of one answer; ask for one");
+  auto captured = std::make_shared<Captured>(Captured{0, setup.capture_bytes});
+  exchange.asked[0].request->controls.push_back(capturing(exchange.call.ken.capture, engine.model(), captured));
+  return captured;
 }
 
-std::vector<Answered> compute(Engine& engine, const Setup& setup, Exchange& exchange) {
-  auto& asked = exchange.asked;
+std::vector<Answered> compute(Engine& engine, const Exchange& exchange) {
+  const auto& asked = exchange.asked;
   std::vector<Answered> answers(asked.size());
-  std::vector<uint64_t> tickets;
   Countdown countdown(asked.size());
-  std::exception_ptr error;
   for (size_t i = 0; i < asked.size(); ++i) {
     Answered& answer = answers[i];
-    try {
-      add_capture(asked[i], exchange, engine, setup, answer);
-      answer.texts.resize(size_t(asked[i].request->samples));
-      asked[i].request->on_text = [&answer](const generate::Piece& piece) { answer.texts[piece.sample] += piece.text; };
-      tickets.push_back(engine.submit(exchange.place, asked[i].request, [&](generate::Outcome outcome) {
-        answer.outcome = std::move(outcome);
-        countdown.down();
-      }));
-    } catch (...) {
-      error = std::current_exception();
-      for (const uint64_t ticket : tickets) engine.cancel(ticket);
-      for (; i < asked.size(); ++i) countdown.down();
-    }
+    answer.texts.resize(size_t(asked[i].request->samples));
+    asked[i].request->on_text = [&answer](const generate::Piece& piece) { answer.texts[piece.sample] += piece.text; };
+    engine.submit(exchange.place, asked[i].request, [&answer, &countdown](generate::Outcome outcome) {
+      answer.outcome = std::move(outcome);
+      countdown.down();
+    });
   }
   countdown.wait();
-  if (error) std::rethrow_exception(error);
   for (const auto& answer : answers)
     if (answer.outcome.error) std::rethrow_exception(answer.outcome.error);
   return answers;
@@ -82,15 +71,7 @@ std::vector<Answered> compute(Engine& engine, const Setup& setup, Exchange& exch
 }  // namespace
 
 std::vector<Generated> compute_only(Engine& engine, const Exchange& exchange) {
-  generate::Outcome result;
-  Countdown countdown(1);
-  engine.submit(exchange.place, exchange.asked.at(0).request, [&](generate::Outcome outcome) {
-    result = std::move(outcome);
-    countdown.down();
-  });
-  countdown.wait();
-  if (result.error) std::rethrow_exception(result.error);
-  return std::move(result.results);
+  return std::move(compute(engine, exchange).at(0).outcome.results);
 }
 
 namespace {
@@ -111,13 +92,13 @@ std::vector<size_t> best(const std::vector<Generated>& results, int64_t n) {
 }
 
 // What ken says of an answer: its probability, that of each token, and what Controls noted.
-Json knowledge_of(const Generated& answer, bool whole) {
+Json knowledge_of(const Generated& answer) {
   Json tokens = Json::array(), entropies = Json::array();
   for (const double l : answer.logprobs) tokens.push_back(std::exp(l));
   for (const double e : answer.entropies) entropies.push_back(e);
-  Json result{{"probability", number(std::exp(answer.logprob()))}};
-  if (!whole) return result;
-  result["token_probabilities"] = tokens, result["entropies"] = entropies;
+  Json result{{"probability", number(std::exp(answer.logprob()))},
+              {"token_probabilities", std::move(tokens)},
+              {"entropies", std::move(entropies)}};
   for (const auto& [name, values] : answer.notes) {
     Json& list = result["notes"][name] = Json::array();
     for (const double value : values) list.push_back(number(value));
@@ -177,7 +158,7 @@ Json choice_of(const Engine& engine, const Exchange& exchange, size_t index, con
     choice["text"] = echoed + text;
   choice["logprobs"] = logprobs;
   choice["finish_reason"] = finish_reason(answer);
-  choice["ken"] = knowledge_of(answer, true);
+  choice["ken"] = knowledge_of(answer);
   return choice;
 }
 
@@ -218,6 +199,7 @@ std::string new_id(const char* prefix) {
 }
 
 Reply answer_whole(Engine& engine, const Setup& setup, Exchange exchange) {
+  const auto captured = add_capture(exchange, engine, setup);
   const auto scores = echo_scores(engine, exchange);
   std::vector<Answered> answers(exchange.asked.size());
   if (prompt_alone(exchange))
@@ -227,7 +209,7 @@ Reply answer_whole(Engine& engine, const Setup& setup, Exchange exchange) {
       answer.texts.resize(size_t(exchange.call.n));
     }
   else
-    answers = compute(engine, setup, exchange);
+    answers = compute(engine, exchange);
   Json choices = Json::array();
   size_t read = 0, written = 0;
   for (size_t i = 0; i < answers.size(); ++i) {
@@ -247,7 +229,7 @@ Reply answer_whole(Engine& engine, const Setup& setup, Exchange exchange) {
   Json body = frame_of(exchange, setup, false).with(std::move(choices));
   body["usage"] = usage(read, written);
   body["ken"] = knowledge_of_call(exchange, engine);
-  if (answers[0].captured) body["ken"]["captured"] = encoded(*answers[0].captured);
+  if (captured) body["ken"]["captured"] = encoded(*captured);
   return json_reply(body);
 }
 
@@ -262,33 +244,26 @@ class Chunks {
         exchange_(std::move(exchange)),
         frame_(frame_of(exchange_, setup, true)),
         left_(exchange_.asked.size()),
-        sent_(exchange_.asked.size() * size_t(exchange_.call.n)),
-        captured_(exchange_.asked.size()) {}
+        sent_(exchange_.asked.size() * size_t(exchange_.call.n)) {}
 
-  // Busy, or what is wrong with the request, comes out of here, before a byte is written.
+  // What is wrong with the request comes out of here, before a byte is written.
   static void begin(const std::shared_ptr<Chunks>& self) {
+    self->captured_ = add_capture(self->exchange_, self->engine_, self->setup_);
     for (size_t i = 0; i < self->exchange_.asked.size(); ++i) {
       Asked& asked = self->exchange_.asked[i];
-      add_capture(asked, self->exchange_, self->engine_, self->setup_, self->captured_[i]);
       // The request is held by the engine and holds this no longer than its end.
       asked.request->on_text = [raw = self.get(), i](const generate::Piece& piece) { raw->piece(i, piece); };
-    }
-    try {
-      for (size_t i = 0; i < self->exchange_.asked.size(); ++i)
-        self->tickets_.push_back(
-            self->engine_.submit(self->exchange_.place, self->exchange_.asked[i].request,
-                                 [self, i](generate::Outcome outcome) { self->over(i, std::move(outcome)); }));
-    } catch (...) {
-      self->cancel();
-      throw;
+      self->tickets_.push_back(
+          self->engine_.submit(self->exchange_.place, asked.request,
+                               [self, i](generate::Outcome outcome) { self->over(i, std::move(outcome)); }));
     }
   }
   void write(const Write& write) {
     while (const auto piece = channel_.take())
-      if (!write(*piece)) return cancel();
-  }
-  void cancel() {
-    for (const uint64_t ticket : tickets_) engine_.cancel(ticket);
+      if (!write(*piece)) {
+        for (const uint64_t ticket : tickets_) engine_.cancel(ticket);
+        return;
+      }
   }
 
  private:
@@ -339,7 +314,7 @@ class Chunks {
       Json body = frame_.with(Json::array());
       body["usage"] = usage(read_, written_);
       body["ken"] = knowledge_of_call(exchange_, engine_);
-      if (captured_[0].captured) body["ken"]["captured"] = encoded(*captured_[0].captured);
+      if (captured_) body["ken"]["captured"] = encoded(*captured_);
       put(body);
     }
     channel_.put("data: [DONE]\n\n");
@@ -364,7 +339,7 @@ class Chunks {
   const Frame frame_;
   size_t left_, read_ = 0, written_ = 0;
   std::vector<Sent> sent_;
-  std::vector<Answered> captured_;
+  std::shared_ptr<Captured> captured_;
   std::vector<uint64_t> tickets_;
   Channel channel_;
 };
@@ -386,18 +361,17 @@ namespace {
 
 void check_measured(const Exchange& exchange, const Setup& setup) {
   const io::Call& call = exchange.call;
-  const auto wrong = [](const char* field, const char* what) {
-    throw io::CallError(field, fmt::format("{}: {}", field, what));
-  };
-  if (exchange.asked.size() != 1) wrong("prompt", "confidence is measured of one prompt at a time");
-  if (call.best_of != 1 || call.echo) wrong("n", "confidence is measured of one answer, without echo");
+  if (exchange.asked.size() != 1) io::fail_call("prompt", "confidence is measured of one prompt at a time");
+  if (call.best_of != 1 || call.echo) io::fail_call("n", "confidence is measured of one answer, without echo");
   if (!exchange.greedy && call.temperature != 0)
-    wrong("temperature", "confidence is measured of the likeliest answer; leave temperature out or set it to 0");
+    io::fail_call("temperature",
+                  "confidence is measured of the likeliest answer; leave temperature out or set it to 0");
   if (call.ken.abstain_under && !setup.calibration)
-    wrong("ken.abstain_under", "this server has no calibration; its operator gives one with --calibration FILE");
+    io::fail_call("ken.abstain_under",
+                  "this server has no calibration; its operator gives one with --calibration FILE");
   if (call.ken.source && call.ken.documents.empty())
-    wrong("ken.source", "a source is told where documents are given apart, as ken.context");
-  if (!call.ken.capture.empty()) wrong("ken.capture", "capture an answer without confidence");
+    io::fail_call("ken.source", "a source is told where documents are given apart, as ken.context");
+  if (!call.ken.capture.empty()) io::fail_call("ken.capture", "capture an answer without confidence");
 }
 
 std::vector<evidence::EstimatorSpec> estimators_from(const io::Call& call, const Setup& setup) {
@@ -417,10 +391,7 @@ Json source_json(const evidence::Source& source) {
           {"closed_book_answer", source.without.text},
           {"conflict",
            source.without.text.empty() ? Json(nullptr) : number(std::log(source.p_with) - std::log(source.p_without))},
-          {"probabilities",
-           {{"answer", {{"with_context", number(source.p_with)}, {"without", number(source.p_without)}}},
-            {"closed_book_answer",
-             {{"with_context", number(source.memory_with)}, {"without", number(source.memory_without)}}}}}};
+          {"probabilities", evidence::probabilities(source)}};
 }
 
 }  // namespace
@@ -438,9 +409,7 @@ Reply answer_measured(Engine& engine, const Setup& setup, Exchange exchange) {
   std::vector<evidence::Question> questions{{*asked.request, setup.style, fact}};
   if (call.ken.source) {
     questions.push_back(questions[0]);
-    auto& closed = questions[1].request;
-    closed.prompt.text = std::exchange(closed.prompt.without_context, "");
-    closed.controls.clear();
+    questions[1].request = evidence::without_passage(questions[0].request);
   }
   Json ken = knowledge_of_call(exchange, engine);
   evidence::Evidence found;

@@ -11,8 +11,6 @@
 namespace ken::server {
 namespace {
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Reply reply(const Json& json) { return {.body = dumped(json)}; }
 
 Reply refusal(int status, const std::string& message, const char* type, const Json& field = nullptr) {
@@ -32,7 +30,7 @@ std::vector<float> embedding(const model::Model& model, const std::vector<int32_
 
 std::vector<int32_t> ids_from(const Json& body, const model::Model& model) {
   const auto found = body.find("tokens");
-  if (found == body.end() || !found->is_array()) throw io::CallError("tokens", "tokens: not a list of token ids");
+  if (found == body.end() || !found->is_array()) io::fail_call("tokens", "not a list of token ids");
   std::vector<int32_t> ids;
   for (const Json& id : *found) {
     if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= model.config.vocab)
@@ -78,25 +76,23 @@ Reply Answers::route(const HttpRequest& request) const {
     return refusal(404, fmt::format("no such page: {}; GET /openapi.json lists what there is", path),
                    "not_found_error");
   }
-  const bool known = path == "/v1/completions" || path == "/v1/chat/completions" || path == "/v1/embeddings" ||
-                     path == "/tokenize" || path == "/detokenize" || path == "/ken/lens" || path == "/ken/samples" ||
-                     find_method(path);
-  if (!known)
-    return refusal(404, fmt::format("no such route: POST {}; GET /openapi.json lists what there is", path),
-                   "not_found_error");
-  Json body = io::call_body(request.body);
-  if (path == "/v1/embeddings") return embeddings(body);
-  if (path == "/tokenize") return tokenize(body);
-  if (path == "/detokenize") return detokenize(body);
-  if (path == "/ken/lens" || path == "/ken/samples") return look(path, body);
-  if (const auto method = find_method(path)) body = with_method(std::move(body), *method);
-  const bool chat = path == "/v1/chat/completions" || (path != "/v1/completions" && body.contains("messages"));
-  return answer(chat ? chat_exchange(body) : completion_exchange(body));
+  using Answer = Reply (Answers::*)(const Json&) const;
+  static const std::map<std::string, Answer> routes{
+      {"/v1/completions", &Answers::completions}, {"/v1/chat/completions", &Answers::chat},
+      {"/v1/embeddings", &Answers::embeddings},   {"/tokenize", &Answers::tokenize},
+      {"/detokenize", &Answers::detokenize},      {"/ken/lens", &Answers::lens},
+      {"/ken/samples", &Answers::samples}};
+  if (const auto found = routes.find(path); found != routes.end())
+    return (this->*found->second)(io::call_body(request.body));
+  if (const auto method = find_method(path))
+    return answer(exchange_of(with_method(io::call_body(request.body), *method)));
+  return refusal(404, fmt::format("no such route: POST {}; GET /openapi.json lists what there is", path),
+                 "not_found_error");
 }
 
 void Answers::check_model(const std::string& name) const {
   if (!name.empty() && name != setup_.name)
-    throw io::CallError("model", fmt::format("model: \"{}\" is not served here; \"{}\" is", name, setup_.name));
+    io::fail_call("model", "\"{}\" is not served here; \"{}\" is", name, setup_.name);
 }
 
 Json Answers::model_card() const {
@@ -119,7 +115,7 @@ Exchange Answers::completion_exchange(const Json& body) const {
       engine_.enter(), io::completion_call(body, setup_.limits), false, !body.contains("temperature"), {}};
   check_model(exchange.call.model);
   if (exchange.call.max_tokens == 0 && !exchange.call.echo)
-    throw io::CallError("max_tokens", "max_tokens: 0 makes sense with echo alone");
+    io::fail_call("max_tokens", "0 makes sense with echo alone");
   exchange.asked = completion_requests(exchange.call, engine_.model(), setup_);
   return exchange;
 }
@@ -127,17 +123,22 @@ Exchange Answers::completion_exchange(const Json& body) const {
 Exchange Answers::chat_exchange(const Json& body) const {
   Exchange exchange{engine_.enter(), io::chat_call(body, setup_.limits), true, !body.contains("temperature"), {}};
   check_model(exchange.call.model);
-  if (exchange.call.max_tokens == 0) throw io::CallError("max_tokens", "max_tokens: 0; an answer needs one at least");
+  if (exchange.call.max_tokens == 0) io::fail_call("max_tokens", "0; an answer needs one at least");
   exchange.asked.push_back(chat_request(exchange.call, engine_.model(), setup_));
   return exchange;
 }
 
-Reply Answers::look(const std::string& path, const Json& body) const {
-  const Json params = body.value("params", Json::object());
-  if (!params.is_object()) throw io::CallError("params", "params: not an object");
-  Exchange exchange = body.contains("messages") ? chat_exchange(body) : completion_exchange(body);
-  return reply(path == "/ken/lens" ? look_inside(engine_, setup_, std::move(exchange), params)
-                                   : look_at_samples(engine_, setup_, std::move(exchange), params));
+Exchange Answers::exchange_of(const Json& body) const {
+  return body.contains("messages") ? chat_exchange(body) : completion_exchange(body);
+}
+
+Reply Answers::completions(const Json& body) const { return answer(completion_exchange(body)); }
+Reply Answers::chat(const Json& body) const { return answer(chat_exchange(body)); }
+Reply Answers::lens(const Json& body) const {
+  return reply(look_inside(engine_, setup_, exchange_of(body), body.value("params", Json::object())));
+}
+Reply Answers::samples(const Json& body) const {
+  return reply(look_at_samples(engine_, setup_, exchange_of(body), body.value("params", Json::object())));
 }
 
 Reply Answers::answer(Exchange exchange) const {
@@ -155,8 +156,8 @@ Reply Answers::embeddings(const Json& body) const {
     prompts.push_back(prompt_tokens(prompt, engine_.model(), "input"));
     read += prompts.back().size();
     if (int64_t(prompts.back().size()) > engine_.model().config.context)
-      throw io::CallError("input", fmt::format("input: {} tokens; the model's context holds {}", prompts.back().size(),
-                                               engine_.model().config.context));
+      io::fail_call("input", "{} tokens; the model's context holds {}", prompts.back().size(),
+                    engine_.model().config.context);
   }
   Json data = Json::array();
   const auto place = engine_.enter();
@@ -181,7 +182,7 @@ Reply Answers::tokenize(const Json& body) const {
     ids = chat_request(call, engine_.model(), setup_).tokens;
   } else {
     const auto found = body.find("prompt");
-    if (found == body.end() || !found->is_string()) throw io::CallError("prompt", "prompt: not a text");
+    if (found == body.end() || !found->is_string()) io::fail_call("prompt", "not a text");
     const auto text = found->get<std::string>();
     const bool special = body.value("add_special_tokens", Json(true)) != false;
     ids = special ? model::prompt_ids(engine_.model(), text) : engine_.model().tokenizer->encode(text);

@@ -14,7 +14,11 @@ class Answers {
   Reply route(const HttpRequest& request) const;
   Exchange completion_exchange(const Json& body) const;
   Exchange chat_exchange(const Json& body) const;
-  Reply look(const std::string& path, const Json& body) const;
+  Exchange exchange_of(const Json& body) const;  // of a chat where it holds messages
+  Reply completions(const Json& body) const;
+  Reply chat(const Json& body) const;
+  Reply lens(const Json& body) const;
+  Reply samples(const Json& body) const;
   Reply embeddings(const Json& body) const;
   Reply tokenize(const Json& body) const;
   Reply detokenize(const Json& body) const;

@@ -111,7 +111,7 @@ std::optional<MethodRoute> find_method(const std::string& path) {
 Json with_method(Json body, const MethodRoute& method) {
   Json named{{"name", method.card->id}};
   if (const auto params = body.find("params"); params != body.end()) {
-    if (!params->is_object()) throw io::CallError("params", "params: not an object");
+    if (!params->is_object()) io::fail_call("params", "not an object");
     for (const auto& [key, value] : params->items()) named[key] = value;
     body.erase("params");
   }

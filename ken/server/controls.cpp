@@ -89,24 +89,22 @@ std::string lever(const Json& name, const std::string& field, const Setup& setup
   if (found != setup.levers.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [one, path] : setup.levers) known.push_back(one);
-  throw io::CallError(
-      field, fmt::format("{}: {} is none of this server's levers ({}); its operator names files with "
-                         "--lever NAME=FILE",
-                         field, name.dump(), known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
+  io::fail_call(field, "{} is none of this server's levers ({}); its operator names files with --lever NAME=FILE",
+                name.dump(), known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
 }
 
 // EasySteer's request, in which a vector's path is the name of one of the operator's levers.
 ControlSpec steering(Json request, const Setup& setup) {
-  if (!request.is_object()) throw io::CallError("steering", "steering: not an object");
+  if (!request.is_object()) io::fail_call("steering", "not an object");
   const auto name_path = [&](Json& one) {
-    if (!one.is_object()) throw io::CallError("steering", "steering: a vector is no object");
+    if (!one.is_object()) io::fail_call("steering", "a vector is no object");
     for (const char* key : {"path", "steer_vector_local_path", "local_path"})
       if (const auto found = one.find(key); found != one.end())
         *found = lever(*found, std::string("steering.") + key, setup);
   };
   name_path(request);
   if (const auto several = request.find("vector_configs"); several != request.end()) {
-    if (!several->is_array()) throw io::CallError("steering.vector_configs", "steering.vector_configs: not a list");
+    if (!several->is_array()) io::fail_call("steering.vector_configs", "not a list");
     for (Json& one : *several) name_path(one);
   }
   const Temporary file(".json");
@@ -133,8 +131,7 @@ Json safe_params(const SafeMethod& method, const Card& card, const std::string& 
     else if (key == "file")
       params[key] = lever(value, field + ".file", setup);
     else
-      throw io::CallError(field,
-                          fmt::format("{}: {} is a free text of {}, which a request cannot set", field, key, card.id));
+      io::fail_call(field, "{} is a free text of {}, which a request cannot set", key, card.id);
   }
   return params;
 }
@@ -151,8 +148,7 @@ std::vector<ControlSpec> controls_from(const io::Call& call, const model::Model&
     Tensor bias = at::zeros({model.config.vocab}, at::kFloat);
     for (const auto& [token, value] : call.logit_bias) {
       if (token >= model.config.vocab)
-        throw io::CallError("logit_bias", fmt::format("logit_bias: token {} is outside the vocabulary of {}", token,
-                                                      model.config.vocab));
+        io::fail_call("logit_bias", "token {} is outside the vocabulary of {}", token, model.config.vocab);
       bias.data_ptr<float>()[token] = float(value);
     }
     controls.push_back({.own = [bias] { return std::make_unique<Bias>(bias); }});
@@ -168,8 +164,7 @@ ControlSpec capturing(const std::vector<std::string>& points, const model::Model
   std::vector<model::Tap> taps;
   for (const auto& point : points) {
     if (point.ends_with("hook_pattern") || point.ends_with("hook_attn_scores"))
-      throw io::CallError("ken.capture",
-                          fmt::format("ken.capture: {} grows with every token; ken cache reads it", point));
+      io::fail_call("ken.capture", "{} grows with every token; ken cache reads it", point);
     taps.push_back({point, {}});
   }
   model::TapPlan(model.config, std::move(taps));  // an unknown name is said before anything is computed

@@ -10,18 +10,8 @@ namespace {
 
 using at::Tensor;
 
-// A number of `params`, which are a stranger's.
-double number(const Json& params, const char* name, double standard, double least, double most) {
-  const auto found = params.find(name);
-  if (found == params.end() || found->is_null()) return standard;
-  if (!found->is_number() || !(found->get<double>() >= least && found->get<double>() <= most))
-    throw io::CallError(std::string("params.") + name,
-                        fmt::format("params.{}: a number from {} to {} is needed", name, least, most));
-  return found->get<double>();
-}
-
 Asked& only(Exchange& exchange) {
-  if (exchange.asked.size() != 1) throw io::CallError("prompt", "prompt: one is looked at at a time");
+  if (exchange.asked.size() != 1) io::fail_call("prompt", "one is looked at at a time");
   exchange.call.n = exchange.call.best_of = 1;
   return exchange.asked[0];
 }
@@ -76,7 +66,8 @@ Json probes_of(const Look& look, const Setup& setup, const Captured& captured) {
 }  // namespace
 
 Json look_inside(Engine& engine, const Setup& setup, Exchange exchange, const Json& params) {
-  const int64_t top = int64_t(number(params, "top", 5, 1, 20)), most = int64_t(number(params, "rows", 32, 1, 256));
+  const int64_t top = io::call_integer(params, "params", "top", 5, 1, 20),
+                most = io::call_integer(params, "params", "rows", 32, 1, 256);
   Asked& asked = only(exchange);
   const model::Model& model = engine.model();
   asked.request->sampling.temperature = 0;
@@ -119,11 +110,10 @@ Json look_inside(Engine& engine, const Setup& setup, Exchange exchange, const Js
 
 Json look_at_samples(Engine& engine, const Setup&, Exchange exchange, const Json& params) {
   Asked& asked = only(exchange);
+  asked.request->samples = io::call_integer(params, "params", "n", 10, 1, 100);
+  asked.request->sampling.temperature = io::call_number(params, "params", "temperature", 1, 0, 10);
   const Json judge = params.value("judge", Json("rules"));
-  if (judge != "rules" && judge != "jaccard")
-    throw io::CallError("params.judge", "params.judge: it is \"rules\" or \"jaccard\"");
-  asked.request->samples = int64_t(number(params, "n", 10, 1, 100));
-  asked.request->sampling.temperature = number(params, "temperature", 1, 0, 10);
+  if (judge != "rules" && judge != "jaccard") io::fail_call("params.judge", "it is \"rules\" or \"jaccard\"");
   const auto results = compute_only(engine, exchange);
   std::vector<std::string> texts;
   for (const auto& result : results) texts.push_back(result.text);

@@ -48,6 +48,8 @@ std::string token_text(const text::Tokenizer& tokenizer, int32_t token) {
   return text;
 }
 
+std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 Json usage(size_t prompt_tokens, size_t completion_tokens) {
   return {{"prompt_tokens", prompt_tokens},
           {"completion_tokens", completion_tokens},

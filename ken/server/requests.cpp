@@ -3,18 +3,13 @@
 #include <random>
 
 #include "ken/base/error.h"
-#include "ken/evidence/asking.h"
+#include "ken/evidence/source.h"
 #include "ken/server/controls.h"
 
 namespace ken::server {
 namespace {
 
 using generate::Request;
-
-template <typename... Args>
-[[noreturn]] void wrong(const std::string& field, fmt::format_string<Args...> what, Args&&... args) {
-  throw io::CallError(field, field + ": " + fmt::format(what, std::forward<Args>(args)...));
-}
 
 std::string joined(const std::vector<std::string>& documents) {
   return fmt::format("{}", fmt::join(documents, "\n\n"));
@@ -50,10 +45,10 @@ Request common_request(const io::Call& call, const model::Model& model, const Se
 void set_length(Asked& asked, const io::Call& call, int64_t usual, const model::Model& model, const Setup& setup) {
   const int64_t read = int64_t(asked.tokens.size()), room = model.config.context - read;
   if (room < 1 || (call.max_tokens && *call.max_tokens > room))
-    wrong("max_tokens", "the prompt has {} tokens and {} more are asked for; the model's context holds {}", read,
-          call.max_tokens.value_or(1), model.config.context);
+    io::fail_call("max_tokens", "the prompt has {} tokens and {} more are asked for; the model's context holds {}",
+                  read, call.max_tokens.value_or(1), model.config.context);
   if (call.max_tokens && *call.max_tokens > setup.max_tokens)
-    wrong("max_tokens", "{} is more than the {} that this server gives", *call.max_tokens, setup.max_tokens);
+    io::fail_call("max_tokens", "{} is more than the {} that this server gives", *call.max_tokens, setup.max_tokens);
   asked.request->max_tokens = std::max<int64_t>(1, call.max_tokens.value_or(std::min({usual, room, setup.max_tokens})));
 }
 
@@ -67,7 +62,7 @@ size_t last_question(const io::Call& call) {
   size_t last = call.messages.size();
   for (size_t i = 0; i < call.messages.size(); ++i)
     if (call.messages[i].role == "user") last = i;
-  if (last == call.messages.size()) wrong("messages", "no message of a user");
+  if (last == call.messages.size()) io::fail_call("messages", "no message of a user");
   return last;
 }
 
@@ -92,16 +87,12 @@ void render_chat(Asked& asked, const io::Call& call, const Setup& setup) {
 // A model without a template is asked in its own form, one question at a time.
 void ask_plainly(Asked& asked, const io::Call& call, const Setup& setup) {
   if (call.messages.size() != 1)
-    wrong("messages", "{} has no chat template, so that one question is asked at a time, without a system message",
-          setup.name);
+    io::fail_call("messages",
+                  "{} has no chat template, so that one question is asked at a time, without a system message",
+                  setup.name);
   asked.question = call.messages[last_question(call)].content;
-  if (asked.question.empty()) wrong("messages[0].content", "empty; give at least one word");
-  data::Fact fact;
-  fact.question = asked.question;
-  data::ContextCase item;
-  item.question = asked.question, item.context = asked.passage, item.instruction = call.ken.instruction;
-  const Request plain =
-      asked.passage.empty() ? evidence::closed_book(fact, setup.style) : evidence::with_passage(item, setup.style);
+  if (asked.question.empty()) io::fail_call("messages[0].content", "empty; give at least one word");
+  const Request plain = evidence::question_request(asked.question, asked.passage, call.ken.instruction, setup.style);
   asked.request->prompt = plain.prompt, asked.request->ends = plain.ends;
   asked.request->stop.insert(asked.request->stop.end(), plain.stop.begin(), plain.stop.end());
 }
@@ -112,7 +103,7 @@ std::vector<int32_t> prompt_tokens(const io::CallPrompt& prompt, const model::Mo
   if (prompt.tokens.empty()) return model::prompt_ids(model, prompt.text);
   for (const int32_t token : prompt.tokens)
     if (token >= model.config.vocab)
-      wrong(field, "token {} is outside the vocabulary of {}", token, model.config.vocab);
+      io::fail_call(field, "token {} is outside the vocabulary of {}", token, model.config.vocab);
   return prompt.tokens;
 }
 
@@ -125,7 +116,7 @@ std::vector<Asked> completion_requests(const io::Call& call, const model::Model&
     Asked asked{std::make_shared<Request>(common), {}, prompt.text, passage};
     asked.request->key = all.size();
     if (!passage.empty() && !prompt.tokens.empty())
-      wrong("ken.context", "documents stand before a text, not before tokens");
+      io::fail_call("ken.context", "documents stand before a text, not before tokens");
     const auto render = [text = prompt.text, instruction = call.ken.instruction](const std::string& shown) {
       return shown.empty() ? text : beside(shown, instruction, text);
     };
