@@ -46,6 +46,32 @@ void decode_blocks(const std::byte* in, float* x, int64_t blocks) {
   }
 }
 
+// GGUF's numbers of a format, and the magnitude that its scales still hold.
+struct Numbers {
+  uint32_t gguf;
+  int64_t file_type;
+  float largest;
+};
+// A format from the coding of its block.
+template <int64_t block, size_t bytes, auto encode, const Coding& coding, auto split>
+Format block_format(const std::string& id, const std::string& title, const std::string& sentence, Numbers numbers) {
+  return {.card = {.id = id,
+                   .family = "quant",
+                   .title = title,
+                   .paper = "ggml",
+                   .sentence = sentence,
+                   .example = "ken quantize almanac -o " + id + ".gguf --type " + id},
+          .gguf = numbers.gguf,
+          .file_type = numbers.file_type,
+          .block = block,
+          .bytes = bytes,
+          .largest = numbers.largest,
+          .encode = encode_blocks<block, bytes, encode>,
+          .decode = decode_blocks<block, bytes, coding, split>,
+          .coding = coding,
+          .split = split};
+}
+
 inline uint16_t load_u16(const uint8_t* from) {
   uint16_t stored;
   std::memcpy(&stored, from, 2);

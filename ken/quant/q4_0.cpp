@@ -22,21 +22,9 @@ void split(const uint8_t* in, SplitBlock& to) {
   for (size_t j = 0; j < half; ++j) to.q[j] = in[2 + j] & 15, to.q[j + half] = in[2 + j] >> 4;
 }
 
-const Register<Format> entry{{.card = {.id = "q4_0",
-                                       .family = "quant",
-                                       .title = "Q4_0",
-                                       .paper = "ggml",
-                                       .sentence = "4.5 bits a weight: blocks of 32 with one scale.",
-                                       .example = "ken quantize almanac -o q4_0.gguf --type q4_0"},
-                              .gguf = 2,
-                              .file_type = 2,
-                              .block = block,
-                              .bytes = bytes,
-                              .largest = f16_largest * 8,
-                              .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, coding, split>,
-                              .coding = coding,
-                              .split = split}};
+const Register<Format> entry{
+    block_format<block, bytes, encode, coding, split>("q4_0", "Q4_0", "4.5 bits a weight: blocks of 32 with one scale.",
+                                                      {.gguf = 2, .file_type = 2, .largest = f16_largest * 8})};
 
 }  // namespace
 }  // namespace ken::quant

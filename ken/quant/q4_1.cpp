@@ -23,21 +23,9 @@ void split(const uint8_t* in, SplitBlock& to) {
   for (size_t j = 0; j < half; ++j) to.q[j] = in[4 + j] & 15, to.q[j + half] = in[4 + j] >> 4;
 }
 
-const Register<Format> entry{{.card = {.id = "q4_1",
-                                       .family = "quant",
-                                       .title = "Q4_1",
-                                       .paper = "ggml",
-                                       .sentence = "5 bits a weight: blocks of 32 with a scale and a minimum.",
-                                       .example = "ken quantize almanac -o q4_1.gguf --type q4_1"},
-                              .gguf = 3,
-                              .file_type = 3,
-                              .block = block,
-                              .bytes = bytes,
-                              .largest = f16_largest,
-                              .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, coding, split>,
-                              .coding = coding,
-                              .split = split}};
+const Register<Format> entry{block_format<block, bytes, encode, coding, split>(
+    "q4_1", "Q4_1", "5 bits a weight: blocks of 32 with a scale and a minimum.",
+    {.gguf = 3, .file_type = 3, .largest = f16_largest})};
 
 }  // namespace
 }  // namespace ken::quant

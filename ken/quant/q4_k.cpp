@@ -32,22 +32,9 @@ void split(const uint8_t* in, SplitBlock& to) {
   }
 }
 
-const Register<Format> entry{
-    {.card = {.id = "q4_k",
-              .family = "quant",
-              .title = "Q4_K",
-              .paper = "ggml",
-              .sentence = "4.5 bits a weight: blocks of 256 with eight searched scales and minima.",
-              .example = "ken quantize almanac -o q4_k.gguf --type q4_k"},
-     .gguf = 12,
-     .file_type = 14,
-     .block = block,
-     .bytes = bytes,
-     .largest = f16_largest * 63,
-     .encode = encode_blocks<block, bytes, encode>,
-     .decode = decode_blocks<block, bytes, coding, split>,
-     .coding = coding,
-     .split = split}};
+const Register<Format> entry{block_format<block, bytes, encode, coding, split>(
+    "q4_k", "Q4_K", "4.5 bits a weight: blocks of 256 with eight searched scales and minima.",
+    {.gguf = 12, .file_type = 14, .largest = f16_largest * 63})};
 
 }  // namespace
 }  // namespace ken::quant

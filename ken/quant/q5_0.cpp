@@ -28,21 +28,9 @@ void split(const uint8_t* in, SplitBlock& to) {
   split_five(in + 2, in + 6, to);
 }
 
-const Register<Format> entry{{.card = {.id = "q5_0",
-                                       .family = "quant",
-                                       .title = "Q5_0",
-                                       .paper = "ggml",
-                                       .sentence = "5.5 bits a weight: blocks of 32 with one scale.",
-                                       .example = "ken quantize almanac -o q5_0.gguf --type q5_0"},
-                              .gguf = 6,
-                              .file_type = 8,
-                              .block = block,
-                              .bytes = bytes,
-                              .largest = f16_largest * 16,
-                              .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, coding, split>,
-                              .coding = coding,
-                              .split = split}};
+const Register<Format> entry{
+    block_format<block, bytes, encode, coding, split>("q5_0", "Q5_0", "5.5 bits a weight: blocks of 32 with one scale.",
+                                                      {.gguf = 6, .file_type = 8, .largest = f16_largest * 16})};
 
 }  // namespace
 }  // namespace ken::quant

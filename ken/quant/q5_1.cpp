@@ -30,21 +30,9 @@ void split(const uint8_t* in, SplitBlock& to) {
   split_five(in + 4, in + 8, to);
 }
 
-const Register<Format> entry{{.card = {.id = "q5_1",
-                                       .family = "quant",
-                                       .title = "Q5_1",
-                                       .paper = "ggml",
-                                       .sentence = "6 bits a weight: blocks of 32 with a scale and a minimum.",
-                                       .example = "ken quantize almanac -o q5_1.gguf --type q5_1"},
-                              .gguf = 7,
-                              .file_type = 9,
-                              .block = block,
-                              .bytes = bytes,
-                              .largest = f16_largest,
-                              .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, coding, split>,
-                              .coding = coding,
-                              .split = split}};
+const Register<Format> entry{block_format<block, bytes, encode, coding, split>(
+    "q5_1", "Q5_1", "6 bits a weight: blocks of 32 with a scale and a minimum.",
+    {.gguf = 7, .file_type = 9, .largest = f16_largest})};
 
 }  // namespace
 }  // namespace ken::quant

@@ -41,22 +41,9 @@ void split(const uint8_t* in, SplitBlock& to) {
   }
 }
 
-const Register<Format> entry{
-    {.card = {.id = "q5_k",
-              .family = "quant",
-              .title = "Q5_K",
-              .paper = "ggml",
-              .sentence = "5.5 bits a weight: blocks of 256 with eight searched scales and minima.",
-              .example = "ken quantize almanac -o q5_k.gguf --type q5_k"},
-     .gguf = 13,
-     .file_type = 16,
-     .block = block,
-     .bytes = bytes,
-     .largest = f16_largest * 63,
-     .encode = encode_blocks<block, bytes, encode>,
-     .decode = decode_blocks<block, bytes, coding, split>,
-     .coding = coding,
-     .split = split}};
+const Register<Format> entry{block_format<block, bytes, encode, coding, split>(
+    "q5_k", "Q5_K", "5.5 bits a weight: blocks of 256 with eight searched scales and minima.",
+    {.gguf = 13, .file_type = 16, .largest = f16_largest * 63})};
 
 }  // namespace
 }  // namespace ken::quant

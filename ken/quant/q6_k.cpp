@@ -175,21 +175,9 @@ void split(const uint8_t* in, SplitBlock& to) {
   }
 }
 
-const Register<Format> entry{{.card = {.id = "q6_k",
-                                       .family = "quant",
-                                       .title = "Q6_K",
-                                       .paper = "ggml",
-                                       .sentence = "6.6 bits a weight: blocks of 256 with sixteen searched scales.",
-                                       .example = "ken quantize almanac -o q6_k.gguf --type q6_k"},
-                              .gguf = 14,
-                              .file_type = 18,
-                              .block = block,
-                              .bytes = bytes,
-                              .largest = f16_largest * 128 * 32,
-                              .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, coding, split>,
-                              .coding = coding,
-                              .split = split}};
+const Register<Format> entry{block_format<block, bytes, encode, coding, split>(
+    "q6_k", "Q6_K", "6.6 bits a weight: blocks of 256 with sixteen searched scales.",
+    {.gguf = 14, .file_type = 18, .largest = f16_largest * 128 * 32})};
 
 }  // namespace
 }  // namespace ken::quant

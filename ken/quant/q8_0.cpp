@@ -21,21 +21,9 @@ void split(const uint8_t* in, SplitBlock& to) {
   for (size_t i = 0; i < block; ++i) to.q[i] = in[2 + i] ^ 0x80;  // as unsigned: 128 more
 }
 
-const Register<Format> entry{{.card = {.id = "q8_0",
-                                       .family = "quant",
-                                       .title = "Q8_0",
-                                       .paper = "ggml",
-                                       .sentence = "8.5 bits a weight: blocks of 32 bytes with one scale.",
-                                       .example = "ken quantize almanac -o q8_0.gguf --type q8_0"},
-                              .gguf = 8,
-                              .file_type = 7,
-                              .block = block,
-                              .bytes = bytes,
-                              .largest = f16_largest * 127,
-                              .encode = encode_blocks<block, bytes, encode>,
-                              .decode = decode_blocks<block, bytes, coding, split>,
-                              .coding = coding,
-                              .split = split}};
+const Register<Format> entry{block_format<block, bytes, encode, coding, split>(
+    "q8_0", "Q8_0", "8.5 bits a weight: blocks of 32 bytes with one scale.",
+    {.gguf = 8, .file_type = 7, .largest = f16_largest * 127})};
 
 }  // namespace
 }  // namespace ken::quant
