@@ -173,15 +173,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{
-    {.card =
-         {.id = "ask",
-          .family = "cli",
-          .sentence = "Ask one question; the answer comes with its probability and, beside a passage, its source.",
-          .example =
-              "ken ask --context-text \"the birthplace of Ada Lovelace is Turin .\" \"where was Ada Lovelace born ?\""},
-     .order = 20,
-     .add = add}};
+const Register<Command> entry{command(
+    "ask", 20, add, "Ask one question; the answer comes with its probability and, beside a passage, its source.",
+    "ken ask --context-text \"the birthplace of Ada Lovelace is Turin .\" \"where was Ada Lovelace born ?\"")};
 
 }  // namespace
 }  // namespace ken::cli

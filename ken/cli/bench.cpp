@@ -146,6 +146,9 @@ void add(CLI::App& app) {
   app.add_option("--tokens", o.tokens, "of a prefill; 0 = 512, or as many as the context holds")
       ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();
+  app.add_option("--kept-blocks", o.kept_blocks,
+                 "of lora's step: blocks that keep their activations, the others' are computed again; -1 = all")
+      ->capture_default_str();
   app.add_option("--repeat", o.repeat, "timings, of which the best counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
@@ -154,13 +157,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{
-    {.card = {.id = "bench",
-              .family = "cli",
-              .sentence = "Measure the speed of a model's passes beside what the machine allows.",
-              .example = "ken bench --shape llama-2m --work prefill,decode --rows 1,4"},
-     .order = 86,
-     .add = add}};
+const Register<Command> entry{command("bench", 86, add,
+                                      "Measure the speed of a model's passes beside what the machine allows.",
+                                      "ken bench --shape llama-2m --work prefill,decode --rows 1,4")};
 
 }  // namespace
 }  // namespace ken::cli

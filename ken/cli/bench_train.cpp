@@ -55,10 +55,10 @@ namespace {
 
 // Forward and backward of one step.
 void backward(model::Model& model, const std::vector<train::Parameter>& parameters, const train::TrainBatch& batch,
-              nn::Compute compute) {
+              nn::Compute compute, int64_t kept_blocks = -1) {
   static const auto objective = train::next_token();
   for (const auto& p : parameters) p.value.mutable_grad() = at::Tensor();
-  objective->loss({model, compute}, batch, objective->weight(batch)).value.backward();
+  objective->loss({model, compute, kept_blocks}, batch, objective->weight(batch)).value.backward();
 }
 
 }  // namespace
@@ -90,12 +90,13 @@ void Bench::lora(const Emit& emit) {
   const auto batch = random_batch(adapted.config);
   const auto parameters = train::train_low_rank(adapted, {.rank = 16});
   const auto optimizer = train::make_optimizer({.kind = "adamw"}, parameters);
+  const int64_t kept = options_.kept_blocks;
   const double seconds = best_seconds(options_.repeat, [&] {
-    backward(adapted, parameters, batch, options_.compute);
+    backward(adapted, parameters, batch, options_.compute, kept);
     optimizer->step(1, std::min(1.0, 1 / train::gradient_norm(parameters)));
   });
   const auto tokens = double(batch.tokens());
-  Json more{{"tokens", batch.tokens()}, {"rank", 16}, {"peak_gb", peak_bytes() / 1e9}};
+  Json more{{"tokens", batch.tokens()}, {"rank", 16}, {"kept_blocks", kept}, {"peak_gb", peak_bytes() / 1e9}};
   if (bytes_without_moments * double(model_.parameters()) < free_bytes()) {
     model::Model whole = model_;
     const auto all = train::train_all(whole);

@@ -8,7 +8,8 @@ struct BenchOptions {
   nn::Compute compute = nn::Compute::fast;
   int64_t tokens = 0;  // of a prefill; 0: 512, or as many as the context holds
   std::vector<int64_t> rows{1, 4, 16, 64};
-  int repeat = 3;  // the best counts
+  int repeat = 3;            // the best counts
+  int64_t kept_blocks = -1;  // of lora's step; see model::ForwardOptions
 };
 
 struct Measured {

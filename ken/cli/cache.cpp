@@ -102,13 +102,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{
-    {.card = {.id = "cache",
-              .family = "cli",
-              .sentence = "Write named activations of many prompts to safetensors shards.",
-              .example = "ken cache --tokens answer,subject --layers 3-5 --type bf16 -o states"},
-     .order = 62,
-     .add = add}};
+const Register<Command> entry{command("cache", 62, add,
+                                      "Write named activations of many prompts to safetensors shards.",
+                                      "ken cache --tokens answer,subject --layers 3-5 --type bf16 -o states")};
 
 }  // namespace
 }  // namespace ken::cli

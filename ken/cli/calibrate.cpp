@@ -97,13 +97,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{
-    {.card = {.id = "calibrate",
-              .family = "cli",
-              .sentence = "Fit a confidence to a model on facts: honest probabilities, and from where to abstain.",
-              .example = "ken calibrate --limit 1000 -o calibration.json"},
-     .order = 22,
-     .add = add}};
+const Register<Command> entry{command(
+    "calibrate", 22, add, "Fit a confidence to a model on facts: honest probabilities, and from where to abstain.",
+    "ken calibrate --limit 1000 -o calibration.json")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -156,12 +156,8 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "chat",
-                                        .family = "cli",
-                                        .sentence = "Talk with a chat model; lines of stdin are messages.",
-                                        .example = "ken chat qwen2.5-0.5b-instruct.gguf --system \"Answer briefly.\""},
-                               .order = 22,
-                               .add = add}};
+const Register<Command> entry{command("chat", 22, add, "Talk with a chat model; lines of stdin are messages.",
+                                      "ken chat qwen2.5-0.5b-instruct.gguf --system \"Answer briefly.\"")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -19,6 +19,9 @@ struct Command {
   int order = 0;               // place in `ken --help`
   void (*add)(CLI::App& app);  // flags and app.callback(...)
 };
+inline Command command(const char* id, int order, void (*add)(CLI::App&), const char* sentence, const char* example) {
+  return {{.id = id, .family = "cli", .sentence = sentence, .example = example}, order, add};
+}
 
 // A model file, or a name of the organisms that ship with ken; empty: the one in the program.
 std::shared_ptr<model::Model> open_model(const std::string& name);

@@ -34,13 +34,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{
-    {.card = {.id = "compare",
-              .family = "cli",
-              .sentence = "Set two studies side by side: every number, and which differences are more than chance.",
-              .example = "ken study -o one && ken study --seed 1 -o two && ken compare one two"},
-     .order = 15,
-     .add = add}};
+const Register<Command> entry{command(
+    "compare", 15, add, "Set two studies side by side: every number, and which differences are more than chance.",
+    "ken study -o one && ken study --seed 1 -o two && ken compare one two")};
 
 }  // namespace
 }  // namespace ken::cli

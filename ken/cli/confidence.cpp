@@ -122,13 +122,9 @@ void add(CLI::App& app) {
   });
 }
 
-const Register<Command> entry{
-    {.card = {.id = "confidence",
-              .family = "cli",
-              .sentence = "Ask with every estimator of confidence at once, and see what each is worth.",
-              .example = "ken confidence gather --limit 200 -o confidence"},
-     .order = 21,
-     .add = add}};
+const Register<Command> entry{command("confidence", 21, add,
+                                      "Ask with every estimator of confidence at once, and see what each is worth.",
+                                      "ken confidence gather --limit 200 -o confidence")};
 
 }  // namespace
 }  // namespace ken::cli

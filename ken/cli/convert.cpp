@@ -29,12 +29,8 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "convert",
-                                        .family = "cli",
-                                        .sentence = "Write a Hugging Face folder as one GGUF file.",
-                                        .example = "ken convert Qwen2.5-0.5B -o qwen.gguf --type q8_0"},
-                               .order = 84,
-                               .add = add}};
+const Register<Command> entry{command("convert", 84, add, "Write a Hugging Face folder as one GGUF file.",
+                                      "ken convert Qwen2.5-0.5B -o qwen.gguf --type q8_0")};
 
 }  // namespace
 }  // namespace ken::cli

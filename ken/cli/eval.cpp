@@ -83,13 +83,10 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "eval",
-                                        .family = "cli",
-                                        .sentence = "Run a benchmark on its own file and write results as "
-                                                    "lm-evaluation-harness does.",
-                                        .example = "ken eval jsonl --file questions.jsonl -o eval"},
-                               .order = 15,
-                               .add = add}};
+const Register<Command> entry{command("eval", 15, add,
+                                      "Run a benchmark on its own file and write results as "
+                                      "lm-evaluation-harness does.",
+                                      "ken eval jsonl --file questions.jsonl -o eval")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -103,12 +103,8 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "generate",
-                                        .family = "cli",
-                                        .sentence = "Continue a text.",
-                                        .example = "ken generate --temperature 0.8 --seed 1 -n 3 \"Q: where\""},
-                               .order = 30,
-                               .add = add}};
+const Register<Command> entry{
+    command("generate", 30, add, "Continue a text.", "ken generate --temperature 0.8 --seed 1 -n 3 \"Q: where\"")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -68,12 +68,8 @@ void add(CLI::App& app) {
   app.callback([name, json] { run(*name, *json); });
 }
 
-const Register<Command> entry{{.card = {.id = "inspect",
-                                        .family = "cli",
-                                        .sentence = "Say what a model file holds, without loading its weights.",
-                                        .example = "ken inspect almanac"},
-                               .order = 80,
-                               .add = add}};
+const Register<Command> entry{
+    command("inspect", 80, add, "Say what a model file holds, without loading its weights.", "ken inspect almanac")};
 
 }  // namespace
 }  // namespace ken::cli

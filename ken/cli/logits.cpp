@@ -42,12 +42,8 @@ void add(CLI::App& app) {
 }
 
 const Register<Command> entry{
-    {.card = {.id = "logits",
-              .family = "cli",
-              .sentence = "Write logits, and any named activation, of given tokens to a safetensors file.",
-              .example = "ken logits almanac --text \"Q: where\" --tap 'blocks.*.hook_resid_post' -o out.safetensors"},
-     .order = 60,
-     .add = add}};
+    command("logits", 60, add, "Write logits, and any named activation, of given tokens to a safetensors file.",
+            "ken logits almanac --text \"Q: where\" --tap 'blocks.*.hook_resid_post' -o out.safetensors")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -54,12 +54,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "methods",
-                                        .family = "cli",
-                                        .sentence = "List the methods, or show one with its parameters and an example.",
-                                        .example = "ken methods semantic-entropy"},
-                               .order = 90,
-                               .add = add}};
+const Register<Command> entry{command("methods", 90, add,
+                                      "List the methods, or show one with its parameters and an example.",
+                                      "ken methods semantic-entropy")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -33,12 +33,8 @@ void add(CLI::App& app) {
   app.callback([name, json] { run(*name, *json); });
 }
 
-const Register<Command> entry{{.card = {.id = "model",
-                                        .family = "cli",
-                                        .sentence = "List the models that ship with ken, or say where one lies.",
-                                        .example = "ken model"},
-                               .order = 79,
-                               .add = add}};
+const Register<Command> entry{
+    command("model", 79, add, "List the models that ship with ken, or say where one lies.", "ken model")};
 
 }  // namespace
 }  // namespace ken::cli

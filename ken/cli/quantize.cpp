@@ -94,12 +94,8 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "quantize",
-                                        .family = "cli",
-                                        .sentence = "Write a GGUF file with its matrices in another type.",
-                                        .example = "ken quantize almanac -o almanac-q4_0.gguf --type q4_0"},
-                               .order = 85,
-                               .add = add}};
+const Register<Command> entry{command("quantize", 85, add, "Write a GGUF file with its matrices in another type.",
+                                      "ken quantize almanac -o almanac-q4_0.gguf --type q4_0")};
 
 }  // namespace
 }  // namespace ken::cli

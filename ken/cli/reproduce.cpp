@@ -68,13 +68,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{
-    {.card = {.id = "reproduce",
-              .family = "cli",
-              .sentence = "Run the claims: what a paper says happens, measured here over seeds.",
-              .example = "ken reproduce semantic-entropy --seeds 3"},
-     .order = 100,
-     .add = add}};
+const Register<Command> entry{command("reproduce", 100, add,
+                                      "Run the claims: what a paper says happens, measured here over seeds.",
+                                      "ken reproduce semantic-entropy --seeds 3")};
 
 }  // namespace
 }  // namespace ken::cli

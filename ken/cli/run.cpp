@@ -90,12 +90,8 @@ void add(CLI::App& app) {
 }
 
 const Register<Command> entry{
-    {.card = {.id = "run",
-              .family = "cli",
-              .sentence = "Run a batch of ken's commands from one file; started again, it goes on.",
-              .example = "echo 'world --people 20 --documents 300 -o ${out}' > batch.txt && ken run batch.txt"},
-     .order = 75,
-     .add = add}};
+    command("run", 75, add, "Run a batch of ken's commands from one file; started again, it goes on.",
+            "echo 'world --people 20 --documents 300 -o ${out}' > batch.txt && ken run batch.txt")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -218,13 +218,9 @@ void add(CLI::App& app) {
   sub->callback([f] { convert(*f); });
 }
 
-const Register<Command> entry{
-    {.card = {.id = "sae",
-              .family = "cli",
-              .sentence = "Sparse autoencoders: train, judge, list features, convert files.",
-              .example = "ken sae train --tokens 50000 -o sae && ken sae features sae --top 5"},
-     .order = 41,
-     .add = add}};
+const Register<Command> entry{command("sae", 41, add,
+                                      "Sparse autoencoders: train, judge, list features, convert files.",
+                                      "ken sae train --tokens 50000 -o sae && ken sae features sae --top 5")};
 
 }  // namespace
 }  // namespace ken::cli

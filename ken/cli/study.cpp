@@ -84,13 +84,10 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "study",
-                                        .family = "cli",
-                                        .sentence = "Ask a model everything in a fact set and write a report: what it "
-                                                    "knows, how sure it is, context or memory.",
-                                        .example = "ken study -o report"},
-                               .order = 10,
-                               .add = add}};
+const Register<Command> entry{command("study", 10, add,
+                                      "Ask a model everything in a fact set and write a report: what it "
+                                      "knows, how sure it is, context or memory.",
+                                      "ken study -o report")};
 
 }  // namespace
 }  // namespace ken::cli

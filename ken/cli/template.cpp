@@ -120,14 +120,9 @@ void add(CLI::App& app) {
 }
 
 const Register<Command> entry{
-    {.card = {.id = "template",
-              .family = "cli",
-              .sentence = "Render a chat (one JSON object on stdin) with a model's chat template.",
-              .example =
-                  "echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}' "
-                  "| ken template model.gguf"},
-     .order = 72,
-     .add = add}};
+    command("template", 72, add, "Render a chat (one JSON object on stdin) with a model's chat template.",
+            "echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}' "
+            "| ken template model.gguf")};
 
 }  // namespace
 }  // namespace ken::cli

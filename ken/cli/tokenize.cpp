@@ -68,12 +68,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{{.card = {.id = "tokenize",
-                                        .family = "cli",
-                                        .sentence = "Print the token ids of stdin, one line of ids a line of text.",
-                                        .example = "echo 'Q: where' | ken tokenize almanac"},
-                               .order = 70,
-                               .add = add}};
+const Register<Command> entry{command("tokenize", 70, add,
+                                      "Print the token ids of stdin, one line of ids a line of text.",
+                                      "echo 'Q: where' | ken tokenize almanac")};
 
 }  // namespace
 }  // namespace ken::cli

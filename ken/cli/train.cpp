@@ -128,6 +128,10 @@ void add(CLI::App& app) {
   app.add_option("--warmup", o.schedule.warmup, "share of the run")->capture_default_str();
   app.add_option("--clip", o.clip, "largest gradient norm; 0 = none")->capture_default_str();
   app.add_option("--answer-weight", flags->answer_weight, "how much an answer's tokens count")->capture_default_str();
+  app.add_option("--kept-blocks", o.kept_blocks,
+                 "blocks that keep their activations; those of the others are computed again, which takes less memory "
+                 "and a third more time; -1 = all")
+      ->capture_default_str();
   app.add_option("--checkpoint-every", o.checkpoint_every, "steps")->capture_default_str();
   app.add_flag("--figures", flags->figures, "study the trained organism and write what it learned into its card");
   app.add_option("--dtype", flags->dtype, "weights of model.gguf: f32, bf16, f16, q8_0, ...")->capture_default_str();
@@ -136,14 +140,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{
-    {.card = {.id = "train",
-              .family = "cli",
-              .sentence = "Train an organism on a world, or go on training a model on documents; a killed run resumes.",
-              .example =
-                  "ken train --world world --layers 2 --d-model 64 --heads 2 --kv-heads 2 --d-ff 128 -o organism"},
-     .order = 51,
-     .add = add}};
+const Register<Command> entry{command(
+    "train", 51, add, "Train an organism on a world, or go on training a model on documents; a killed run resumes.",
+    "ken train --world world --layers 2 --d-model 64 --heads 2 --kv-heads 2 --d-ff 128 -o organism")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -15,12 +15,7 @@ void add(CLI::App& app) {
   });
 }
 
-const Register<Command> entry{{.card = {.id = "version",
-                                        .family = "cli",
-                                        .sentence = "Say which ken and which libtorch this is.",
-                                        .example = "ken version"},
-                               .order = 110,
-                               .add = add}};
+const Register<Command> entry{command("version", 110, add, "Say which ken and which libtorch this is.", "ken version")};
 
 }  // namespace
 }  // namespace ken::cli

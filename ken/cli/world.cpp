@@ -81,12 +81,8 @@ void add(CLI::App& app) {
 }
 
 const Register<Command> entry{
-    {.card = {.id = "world",
-              .family = "cli",
-              .sentence = "Make an almanac: a synthetic world with exact ground truth and controlled exposure.",
-              .example = "ken world --people 40 --documents 2000 --seed 1 -o world"},
-     .order = 50,
-     .add = add}};
+    command("world", 50, add, "Make an almanac: a synthetic world with exact ground truth and controlled exposure.",
+            "ken world --people 40 --documents 2000 --seed 1 -o world")};
 
 }  // namespace
 }  // namespace ken::cli

@@ -244,20 +244,25 @@ struct Pass {
     if (first == c.n_layers) return tap(Point::ln_final, 0, normed(x, model.ln_final, model.ln_final_bias));
     const Block& entry = model.blocks[size_t(first)];
     Tensor n = tap(Point::ln1, first, normed(x, entry.ln1, entry.ln1_bias));
-    for (int64_t l = first; l < c.n_layers; ++l) {
-      const Block& block = model.blocks[size_t(l)];
-      const Tensor attn = added(Point::attn_out, l, attention(n, block, l), block.ln1_post);
-      if (c.parallel) {
-        n = tap(Point::ln2, l, normed(x, block.ln2, block.ln2_bias));
-        const Tensor out = added(Point::mlp_out, l, mlp(n, block, l), block.ln2_post);
-        std::tie(x, n) = end_of_block(x, attn + out, l);
-        continue;
-      }
-      std::tie(x, n) = add_norm(x, attn, block, l);
-      std::tie(x, n) = end_of_block(x, added(Point::mlp_out, l, mlp(n, block, l), block.ln2_post), l);
-    }
+    const bool plain = taps.empty() && cached.empty() && at::GradMode::is_enabled();
+    const int64_t keeps = options.kept_blocks >= 0 && plain ? options.kept_blocks : c.n_layers;
+    for (int64_t l = first; l < c.n_layers; ++l)
+      std::tie(x, n) = l < keeps ? after_block(x, n, l) : recomputed(x, n, l);
     return n;
   }
+
+  // {x, its norm} behind block l, from those before it.
+  std::pair<Tensor, Tensor> after_block(const Tensor& x, const Tensor& n, int64_t l) const {
+    const Block& block = model.blocks[size_t(l)];
+    const Tensor attn = added(Point::attn_out, l, attention(n, block, l), block.ln1_post);
+    if (model.config.parallel) {
+      const Tensor own = tap(Point::ln2, l, normed(x, block.ln2, block.ln2_bias));
+      return end_of_block(x, attn + added(Point::mlp_out, l, mlp(own, block, l), block.ln2_post), l);
+    }
+    const auto [mid, own] = add_norm(x, attn, block, l);
+    return end_of_block(mid, added(Point::mlp_out, l, mlp(own, block, l), block.ln2_post), l);
+  }
+  std::pair<Tensor, Tensor> recomputed(const Tensor& x, const Tensor& n, int64_t l) const;
 
   Tensor entered(const Start& start) const {
     const Config& c = model.config;
@@ -282,6 +287,51 @@ struct Pass {
     return {tapped, tap(final ? Point::ln_final : Point::ln1, final ? 0 : l + 1, y)};
   }
 };
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// What a block's second pass needs; the model outlives the gradients.
+struct Again : torch::CustomClassHolder {
+  Again(const Pass& pass, int64_t layer) : model(pass.model), batch(pass.batch), options(pass.options), layer(layer) {}
+  const Model& model;
+  const Batch batch;
+  const ForwardOptions options;
+  const int64_t layer;
+};
+
+// Of a block only its input stays; when the gradient comes by, the block is computed again.
+struct Recomputed : torch::autograd::Function<Recomputed> {
+  // `any` asks for a gradient where x does not: the block's own parameters may want theirs.
+  static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& /*any*/, const Tensor& n,
+                               const Pass* pass, int64_t layer) {
+    ctx->save_for_backward({x});
+    ctx->saved_data["again"] = c10::IValue::make_capsule(c10::make_intrusive<Again>(*pass, layer));
+    ctx->set_materialize_grads(false);
+    const auto [y, norm] = pass->after_block(x, n, layer);
+    return {y, norm};
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto held = ctx->saved_data["again"].toCapsule();
+    const auto& again = static_cast<const Again&>(*held);
+    const Block& block = again.model.blocks[size_t(again.layer)];
+    const at::AutoGradMode on(true);
+    const Tensor x = ctx->get_saved_variables()[0].detach().set_requires_grad(true);
+    const Pass pass(again.model, again.batch, again.options);
+    const auto [y, norm] = pass.after_block(x, pass.normed(x, block.ln1, block.ln1_bias), again.layer);
+    variable_list ends, gradients;
+    for (const auto& [end, gradient] : {std::pair(y, grads[0]), std::pair(norm, grads[1])})
+      if (gradient.defined()) ends.push_back(end), gradients.push_back(gradient);
+    if (!ends.empty()) torch::autograd::backward(ends, gradients);
+    return {x.grad(), Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+std::pair<Tensor, Tensor> Pass::recomputed(const Tensor& x, const Tensor& n, int64_t l) const {
+  const Tensor any = at::empty({0}).set_requires_grad(true);
+  const variable_list both = Recomputed::apply(x, any, n.detach(), this, l);
+  return {both[0], both[1]};
+}
 
 }  // namespace
 

@@ -56,6 +56,9 @@ struct ForwardOptions {
   const TapPlan* taps = nullptr;
   nn::KvCache* cache = nullptr;  // rows with a cached id read and extend it
   enum class Logits { none, last, all } logits = Logits::last;
+  // With gradients: so many blocks keep their activations, those of the others are computed again when the gradient
+  // comes by (activation checkpointing, Chen et al., arXiv 1604.06174). -1: all keep them.
+  int64_t kept_blocks = -1;
 };
 
 struct Output {

@@ -28,7 +28,9 @@ class NextToken final : public Objective {
 }  // namespace
 
 Tensor Policy::hidden(const model::Batch& batch) const {
-  return model::forward(model, batch, {.compute = compute, .logits = model::ForwardOptions::Logits::none}).hidden;
+  return model::forward(model, batch,
+                        {.compute = compute, .logits = model::ForwardOptions::Logits::none, .kept_blocks = kept_blocks})
+      .hidden;
 }
 
 std::unique_ptr<Objective> next_token() { return std::make_unique<NextToken>(); }

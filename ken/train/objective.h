@@ -19,6 +19,7 @@ struct TrainBatch {
 struct Policy {
   model::Model& model;
   nn::Compute compute = nn::Compute::fast;
+  int64_t kept_blocks = -1;  // see model::ForwardOptions
   // [T, d_model] after the final norm; what logprobs.h turns into log probabilities.
   Tensor hidden(const model::Batch& batch) const;
 };

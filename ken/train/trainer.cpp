@@ -21,7 +21,7 @@ class Trainer {
   Trainer(model::Model& model, const std::vector<Parameter>& parameters, const Objective& objective,
           std::shared_ptr<const SampleSource> source, const TrainOptions& options, Group& group,
           const Progress& progress)
-      : policy_{model, options.compute},
+      : policy_{model, options.compute, options.kept_blocks},
         parameters_(parameters),
         objective_(objective),
         source_(std::move(source)),

@@ -20,7 +20,8 @@ struct TrainOptions {
   uint64_t seed = 0;
   int threads = 0;  // 0: as torch is set
   nn::Compute compute = nn::Compute::fast;
-  fs::path out;  // empty: write nothing, resume nothing
+  int64_t kept_blocks = -1;  // that keep their activations; the others' are computed again. -1: all
+  fs::path out;              // empty: write nothing, resume nothing
 };
 void check(const TrainOptions& options);
 Json to_json(const TrainOptions& options);  // everything that shapes the result: no folder, no threads
