@@ -64,6 +64,41 @@ void two_streams_over_one(benchmark::State& state) {
   state.counters["two_over_one"] = two / one;
 }
 
+// A small model beside the row, read token by token or as a draft of four; what is chosen is the small one's, so that
+// every guess is right, or the large one's, so that hardly any is.
+class Guesser final : public generate::Control {
+ public:
+  Guesser(std::shared_ptr<const model::Model> small, int64_t draft, bool right)
+      : small_(std::move(small)), draft_(draft), right_(right) {}
+  std::vector<generate::Twin> twins(const generate::Prompt& prompt) override { return {{prompt.text, small_}}; }
+  generate::Draft draft() const override { return {0, draft_}; }
+  at::Tensor combine(generate::Step& step) override { return right_ ? step.twins[0] : step.logits; }
+
+ private:
+  std::shared_ptr<const model::Model> small_;
+  int64_t draft_;
+  bool right_;
+};
+
+void drafts_over_single_tokens(benchmark::State& state) {
+  const auto large = random_model("llama-1b");
+  const std::shared_ptr<const model::Model> small = random_model("llama-125m");
+  const auto seconds = [&](int64_t draft, bool right) {
+    auto guessed = request("");
+    guessed.controls = {{.own = [=] { return std::make_unique<Guesser>(small, draft, right); }}};
+    return step_seconds(*large, {guessed});
+  };
+  double single = 1e9, right = 1e9, wrong = 1e9;
+  for (auto _ : state) {
+    single = std::min(single, seconds(0, true));
+    right = std::min(right, seconds(4, true));
+    wrong = std::min(wrong, seconds(4, false));
+  }
+  state.counters["single_ms"] = 1e3 * single;
+  state.counters["right_times"] = single / right;
+  state.counters["wrong_times"] = single / wrong;
+}
+
 void eight_controls_over_plain_rows(benchmark::State& state) {
   const auto model = random_model("llama-125m");
   std::vector<generate::Request> steered;
@@ -85,6 +120,7 @@ void eight_controls_over_plain_rows(benchmark::State& state) {
 }
 
 BENCHMARK(two_streams_over_one)->Iterations(3)->Unit(benchmark::kMillisecond);
+BENCHMARK(drafts_over_single_tokens)->Iterations(3)->Unit(benchmark::kMillisecond);
 BENCHMARK(eight_controls_over_plain_rows)->Iterations(3)->Unit(benchmark::kMillisecond);
 
 }  // namespace

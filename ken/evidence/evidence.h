@@ -114,8 +114,9 @@ EstimatorSpec estimator_from(const std::string& text);  // "semantic-entropy:sam
 struct GatherOptions {
   nn::Compute compute = nn::Compute::fast;
   uint64_t seed = 0;
-  uint64_t first_key = 0;  // item i draws its noise under key first_key + i
-  Needs also = {};         // beside what the estimators need
+  uint64_t first_key = 0;              // item i draws its noise under key first_key + i
+  Needs also = {};                     // beside what the estimators need
+  std::function<void()> between = {};  // called before each pass of the answers' decoding: others may have work
 };
 // One Evidence per request. A request's prompt, stop, max_tokens and controls are used; its sampling is set by the
 // needs.

@@ -241,6 +241,7 @@ std::vector<Evidence> answered(const model::Model& model, const std::vector<gene
   }
   generate::GenerateOptions generation;
   generation.compute = options.compute;
+  if (options.between) generation.interrupted = [&options] { return options.between(), false; };
   auto results = generate::generate(model, all, generation);
   std::vector<Evidence> evidence;
   size_t next = 0;

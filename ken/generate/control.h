@@ -34,6 +34,12 @@ struct Trial {
   std::vector<int32_t> tokens;
 };
 
+// Which of a Control's twins guesses the row's next tokens, and how many of them at a time.
+struct Draft {
+  size_t twin = 0;
+  int64_t tokens = 0;  // 0: none
+};
+
 // What a row runs in.
 struct Setting {
   const model::Model& model;
@@ -56,6 +62,7 @@ struct Step {
   bool finish = false;                            // set: the row ends before another token is chosen
   // What Controls read of this step, by name; Generated keeps one number a token. Nothing goes by it.
   std::map<std::string, double> notes = {};
+  bool ahead = false;                  // the logits were read together with those before them: a draft was right
   std::vector<Tensor> tried = {};      // of this Control's trials, in their order: logits after each
   const Sampling* sampling = nullptr;  // how the token will be drawn, with the noise of this sequence
   uint64_t sequence = 0;
@@ -80,6 +87,11 @@ class Control {
   virtual std::vector<model::Tap> twin_taps(size_t) { return {}; }
   // Of a further sample of the same prompt, or of a row that forks: takes over what `first` has read and kept so far.
   virtual void follow(const Control&) {}
+  // All streams read a draft in one pass, each token is chosen as it would be without, and the rest goes where one is
+  // chosen that was not drafted: the same text in fewer passes (speculative decoding, Leviathan et al., arXiv
+  // 2211.17192). The draft is drawn with the row's own noise, so that it agrees as often as the twin's choice does.
+  // Rows with taps read no drafts, for a tap may count its passes.
+  virtual Draft draft() const { return {}; }
   // Asked before combine, which then finds the logits in step.tried.
   virtual std::vector<Trial> trials(const Step&) { return {}; }
   // New logits for the step; the default changes nothing.

@@ -8,7 +8,10 @@ namespace ken::generate {
 
 Conversation::Conversation(const model::Model& model, std::shared_ptr<const data::Chat> chat,
                            ConversationOptions options)
-    : model_(model), chat_(std::move(chat)), options_(std::move(options)), kept_(model, options_.compute) {
+    : model_(model),
+      chat_(std::move(chat)),
+      options_(std::move(options)),
+      scheduler_(model, {.compute = options_.compute, .keep_tokens = model.config.context}) {
   reset();
 }
 
@@ -44,14 +47,9 @@ Turn Conversation::say(const std::string& text, const std::function<void(const s
          length, context());
   next.max_tokens = std::min(options_.max_tokens, room);
   if (on_text) next.on_text = [&on_text](const Piece& piece) { on_text(piece.text); };
-  const auto shared = std::mismatch(next.tokens.begin(), next.tokens.end(), kept_.tokens.begin(), kept_.tokens.end());
   Turn turn;
-  turn.read = std::max<int64_t>(1, next.tokens.end() - shared.first);
-  GenerateOptions generation;
-  generation.compute = options_.compute;
-  generation.kept = &kept_;
-  generation.interrupted = interrupted;
-  turn.answer = generate::generate(model_, {next}, generation)[0][0];
+  turn.answer = generate::generate(scheduler_, {next}, {.interrupted = interrupted})[0][0];
+  turn.read = length - turn.answer.reused;
   turn.used = length + int64_t(turn.answer.tokens.size());
   ++turns_;
   if (!chat_) {

@@ -2,7 +2,7 @@
 // what was read kept from turn to turn.
 #pragma once
 #include "ken/data/chat.h"
-#include "ken/generate/generate.h"
+#include "ken/generate/scheduler.h"
 
 namespace ken::generate {
 
@@ -39,7 +39,7 @@ class Conversation {
   std::vector<data::Message> messages_;
   std::string written_;  // without a chat
   uint64_t turns_ = 0;
-  Kept kept_;
+  Scheduler scheduler_;
 };
 
 }  // namespace ken::generate

@@ -51,6 +51,12 @@ std::vector<int32_t> shared_beginning(const Scheduler& scheduler, const std::vec
 std::vector<std::vector<Generated>> generate(const model::Model& model, const std::vector<Request>& requests,
                                              const GenerateOptions& options) {
   Scheduler scheduler(model, options);
+  scheduler.share(shared_beginning(scheduler, requests));
+  return generate(scheduler, requests, options);
+}
+
+std::vector<std::vector<Generated>> generate(Scheduler& scheduler, const std::vector<Request>& requests,
+                                             const GenerateOptions& options) {
   std::vector<std::vector<Generated>> results(requests.size());
   size_t finished = 0, total = 0;
   std::exception_ptr error;
@@ -62,9 +68,8 @@ std::vector<std::vector<Generated>> generate(const model::Model& model, const st
       if (outcome.error && !error) error = outcome.error;
     });
   }
-  if (!options.kept) scheduler.share(shared_beginning(scheduler, requests));
-  for (bool more = !requests.empty(); more && !error;) {
-    if (options.interrupted && options.interrupted()) scheduler.cancel_all();
+  for (bool more = !requests.empty(); more;) {
+    if (error || (options.interrupted && options.interrupted())) scheduler.cancel_all();
     more = scheduler.step();
     if (options.progress) options.progress(options.what, finished, total, "");
   }

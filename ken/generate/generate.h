@@ -44,15 +44,8 @@ struct Generated {
   std::string text;  // decoded, cut at the stop text, outer blanks away
   std::string finish;         // "stop" (an end token or stop text), "length", "control", "interrupted"
   int64_t answer_tokens = 0;  // tokens that belong to `text`: before a stop text
+  int64_t reused = 0;         // tokens of the prompt whose keys and values were there already
   double logprob() const;     // sum over the answer's tokens
-};
-
-// Tokens whose keys and values outlive a call: a conversation reads what is new in it, not all of it each turn.
-struct Kept {
-  Kept(const model::Model& model, nn::Compute compute) : cache(model::make_cache(model, compute)) {}
-  nn::KvCache cache;
-  int sequence = -1;            // in the cache; -1: none yet
-  std::vector<int32_t> tokens;  // what the sequence holds
 };
 
 struct GenerateOptions {
@@ -61,7 +54,7 @@ struct GenerateOptions {
   int64_t max_pass_tokens = 4096;
   Progress progress;
   std::string what = "generate";
-  Kept* kept = nullptr;               // rows begin with what they share with it; then it is row 0's main stream
+  int64_t keep_tokens = 0;            // of rows that are over: at most so many stay for rows that begin with them
   std::function<bool()> interrupted;  // asked before each pass; true ends all rows where they are
 };
 

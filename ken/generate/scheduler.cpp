@@ -1,53 +1,10 @@
 #include "ken/generate/scheduler.h"
 
 #include "ken/base/error.h"
-#include "ken/text/decode_stream.h"
+#include "ken/generate/row.h"
+#include "ken/model/partial.h"
 
 namespace ken::generate {
-
-constexpr int64_t least_shared = nn::KvCache::block;  // a shorter common beginning is not worth a pass of its own
-
-struct Job {
-  uint64_t id;
-  std::shared_ptr<const Request> request;
-  Done done;
-  std::vector<Generated> results = {};
-  size_t rows = 0;  // in flight
-  std::exception_ptr error = {};
-  bool cancelled = false, ranked = false;
-};
-
-// One token sequence with its own positions, in its model's cache.
-struct Stream {
-  const model::Model* model;
-  nn::KvCache* cache;
-  std::vector<int32_t> pending;  // not yet in the cache
-  int cached = -1;
-  Tensor logits;  // [vocab] after the last pass
-};
-
-struct RowControl {
-  std::unique_ptr<Control> control;
-  size_t first_twin = 0, twins = 0;  // its streams
-};
-
-// One generation: a sample of a request. Stream 0 is the main one. Controls come last, so that they, and the models
-// that they hold, go last.
-struct Active {
-  std::shared_ptr<Job> job;
-  size_t sample = 0;
-  std::vector<std::shared_ptr<const model::Model>> models = {};  // of twins
-  std::vector<Stream> streams = {};
-  std::vector<RowControl> controls = {};
-  Generated result = {};
-  std::string decoded = {};  // raw text of result.tokens
-  size_t streamed = 0;
-  bool done = false;
-  std::optional<Proposal> proposed = {};  // what it becomes in this step
-
-  const Request& request() const { return *job->request; }
-  uint64_t sequence() const { return request().key << 16 | sample; }
-};
 
 // Tokens that a pass reads behind a stream's sequence, or behind a fork of it, and where their logits go.
 struct Reading {
@@ -56,23 +13,12 @@ struct Reading {
   std::vector<int32_t> tokens;
   int cached;
   Tensor* logits;
+  size_t drafted = 0;       // of the tokens, the last ones
+  Tensor* after = nullptr;  // their logits
   const Stream& of() const { return row->streams[stream]; }
 };
 
 namespace {
-
-// A stream's taps: those of the row, where they are meant for it, and its own.
-std::vector<model::Tap> taps_of(const Active& row, size_t stream) {
-  std::vector<model::Tap> taps;
-  const bool same_model = row.streams[stream].model == row.streams[0].model;
-  for (const auto& c : row.controls) {
-    if (stream == 0 || (same_model && c.control->taps_all_streams()))
-      for (auto& tap : c.control->taps()) taps.push_back(std::move(tap));
-    if (stream >= c.first_twin && stream < c.first_twin + c.twins)
-      for (auto& tap : c.control->twin_taps(stream - c.first_twin)) taps.push_back(std::move(tap));
-  }
-  return taps;
-}
 
 // A second model's logits are combined with the main model's token by token.
 void check_vocabulary(const model::Model& main, const model::Model& other) {
@@ -89,142 +35,12 @@ void check_vocabulary(const model::Model& main, const model::Model& other) {
            main.config.name);
 }
 
-// A row's next token and what its distribution is like.
-struct Choice {
-  Tensor logits;      // [vocab] f32, after the controls
-  Tensor noise = {};  // [vocab] f32, if a control brought it
-  int32_t token = 0;
-  Spread spread = {};
-  std::vector<Alternative> alternatives = {};
-  std::map<std::string, double> notes = {};  // of the controls
-  bool finite = true, finished = false;      // finished: by a control
-};
-
-void draw(const Active& row, Choice& choice) {
-  const std::span<const float> values(choice.logits.data_ptr<float>(), size_t(choice.logits.numel()));
-  choice.spread = spread(values);
-  choice.finite = std::isfinite(choice.spread.max) && !std::isnan(choice.spread.log_sum);
-  if (!choice.finite) return;
-  const Sampling& sampling = row.request().sampling;
-  if (row.proposed)
-    choice.token = row.proposed->token;
-  else if (choice.noise.defined())
-    choice.token = sample(values, sampling, {choice.noise.data_ptr<float>(), size_t(choice.noise.numel())});
-  else
-    choice.token = sample(values, sampling, row.sequence(), row.result.tokens.size());
-  if (const int64_t n = row.request().alternatives; n > 0) choice.alternatives = likeliest(values, n, choice.spread);
-}
-
-void note(Generated& result, const std::map<std::string, double>& notes) {
-  const size_t tokens = result.logprobs.size();
-  for (const auto& [name, value] : notes) {
-    result.notes[name].resize(tokens - 1, NAN);
-    result.notes[name].push_back(value);
-  }
-  for (auto& [name, values] : result.notes) values.resize(tokens, NAN);
-}
-
-// How many tokens lie wholly before byte `cut` of the decoded text.
-int64_t tokens_before(const model::Model& model, const Active& row, size_t cut) {
-  int64_t n = 0;
-  while (n < int64_t(row.result.tokens.size()) &&
-         model.tokenizer->decode({row.result.tokens.data(), size_t(n + 1)}).size() <= cut)
-    ++n;
-  return n;
-}
-
-// Sends what cannot change any more: whole characters, and nothing that may be the beginning of a stop text. At the
-// end (`all`) that text is no stop text any more; a character that was never finished is left out. A row that Controls
-// rank may still be dropped.
-void stream_text(Active& row, bool all) {
-  const Request& request = row.request();
-  if (!request.on_text || row.job->ranked) return;
-  size_t end = row.decoded.size();
-  if (!all) {
-    for (const auto& stop : request.stop)
-      for (size_t n = std::min(stop.size(), row.decoded.size()); n > 0; --n)
-        if (row.decoded.compare(row.decoded.size() - n, n, stop, 0, n) == 0)
-          end = std::min(end, row.decoded.size() - n);
-  }
-  // The end of a stopped answer may lie within a character, too: what is passed on is always whole.
-  end = text::complete_utf8(std::string_view(row.decoded).substr(0, end));
-  if (end <= row.streamed) return;
-  request.on_text({row.sample, row.decoded.substr(row.streamed, end - row.streamed), row.result});
-  row.streamed = end;
-}
-
-void finish(Active& row, const char* reason) {
-  row.done = true;
-  row.result.finish = reason;
-  if (row.result.answer_tokens == 0 && row.result.finish != "stop")
-    row.result.answer_tokens = int64_t(row.result.tokens.size());
-  if (row.result.finish == "stop" && row.result.logprobs.size() > row.result.tokens.size())
-    row.result.answer_tokens = int64_t(row.result.tokens.size());
-  stream_text(row, true);
-  const size_t first = row.decoded.find_first_not_of(" \n\t"), last = row.decoded.find_last_not_of(" \n\t");
-  row.result.text = first == std::string::npos ? "" : row.decoded.substr(first, last - first + 1);
-}
-
-void append(const model::Model& model, Active& row, int32_t token) {
-  auto& tokens = row.result.tokens;
-  const auto last = tokens.empty() ? std::nullopt : std::optional(tokens.back());
-  tokens.push_back(token);
-  for (auto& stream : row.streams) stream.pending = {token};
-  if (!model.tokenizer) return;
-  const size_t before = row.decoded.size();
-  row.decoded += text::decode_next(*model.tokenizer, last, token);
-  size_t cut = std::string::npos;
-  for (const auto& stop : row.request().stop)
-    if (!stop.empty()) cut = std::min(cut, row.decoded.find(stop, before - std::min(before, stop.size() - 1)));
-  if (cut != std::string::npos) {
-    row.decoded.resize(cut);
-    row.result.answer_tokens = tokens_before(model, row, cut);
-    return finish(row, "stop");
-  }
-  if (row.decoded.size() > before) stream_text(row, false);
-}
-
-void take(const model::Model& model, Active& row, const Choice& choice) {
-  const Request& request = row.request();
-  if (choice.finished) return finish(row, "control");
-  if (!choice.finite)
-    fail("generate", "the logits hold NaN or infinity; the weights are damaged or a control overflowed");
-  const double logit = double(choice.logits.data_ptr<float>()[choice.token]);
-  row.result.logprobs.push_back(logit - choice.spread.max - choice.spread.log_sum);
-  row.result.entropies.push_back(choice.spread.entropy);
-  row.result.margins.push_back(choice.spread.margin);
-  row.result.certainties.push_back(choice.spread.certainty);
-  if (row.proposed) row.result.score = row.proposed->score;
-  if (!choice.alternatives.empty()) row.result.alternatives.push_back(choice.alternatives);
-  note(row.result, choice.notes);
-  const bool eos = model.tokenizer && model.tokenizer->eos && choice.token == *model.tokenizer->eos;
-  const bool end = std::find(request.ends.begin(), request.ends.end(), choice.token) != request.ends.end();
-  if (eos || end) return finish(row, "stop");
-  append(model, row, choice.token);
-  if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
-}
-
 }  // namespace
 
-size_t common_beginning(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
-  const size_t n = std::min(a.size(), b.size());
-  return size_t(std::mismatch(a.begin(), a.begin() + long(n), b.begin()).first - a.begin());
-}
-
 Scheduler::Scheduler(const model::Model& model, const GenerateOptions& options)
-    : model_(model),
-      options_(options),
-      own_(options.kept ? std::nullopt : std::optional(model::make_cache(model, options.compute))),
-      cache_(options.kept ? options.kept->cache : *own_) {
-  if (!options.kept) return;
-  root_ = options.kept->sequence;
-  root_tokens_ = options.kept->tokens;
-}
+    : model_(model), options_(options), cache_(model::make_cache(model, options.compute)), beginnings_(cache_) {}
 
-// The caches of a caller outlive this: what was opened in them is closed.
-Scheduler::~Scheduler() {
-  for (auto& row : active_) close(*row);
-}
+Scheduler::~Scheduler() = default;
 
 uint64_t Scheduler::submit(std::shared_ptr<const Request> request, Done done) {
   check(request->sampling);
@@ -307,13 +123,20 @@ std::vector<int32_t> Scheduler::ids(const Request& request) const {
 
 void Scheduler::share(std::vector<int32_t> tokens) {
   // A request that does not fit says so itself.
-  if (root_ >= 0 || int64_t(tokens.size()) < least_shared || int64_t(tokens.size()) >= model_.config.context) return;
+  if (int64_t(tokens.size()) < Beginnings::least || int64_t(tokens.size()) >= model_.config.context) return;
   const at::NoGradGuard no_gradients;
-  root_tokens_ = std::move(tokens);
-  root_ = cache_.open();
-  const model::Batch batch = model::pack({{root_tokens_, root_, model::Phase::prefill}}, model_.config.vocab, &cache_);
+  const int root = cache_.open();
+  const model::Batch batch = model::pack({{tokens, root, model::Phase::prefill}}, model_.config.vocab, &cache_);
   model::forward(model_, batch,
                  {.compute = options_.compute, .cache = &cache_, .logits = model::ForwardOptions::Logits::none});
+  beginnings_.add(std::move(tokens), root);
+}
+
+// What a row has read stays for rows that begin with it: a further turn, another question about the same text.
+void Scheduler::remember(const Active& row) {
+  if (options_.keep_tokens <= 0 || row.sample != 0 || row.streams.empty() || !row.taps(0).empty()) return;
+  beginnings_.add(row.read(), row.streams[0].fork());
+  beginnings_.shrink(options_.keep_tokens);
 }
 
 // The cache of this model's streams: the main one's, or one for each other model.
@@ -332,11 +155,7 @@ Stream Scheduler::open(const model::Model& model, std::vector<int32_t> tokens, i
          room, model.config.context);
   }
   nn::KvCache& cache = cache_of(model);
-  // At least one token is read anew: it gives the logits.
-  const size_t n = shares && !tokens.empty() ? std::min(common_beginning(tokens, root_tokens_), tokens.size() - 1) : 0;
-  if (root_ < 0 || int64_t(n) < least_shared) return {&model, &cache, std::move(tokens), cache.open(), {}};
-  const int sequence = cache.fork(root_);
-  cache.truncate(sequence, int64_t(n));
+  const auto [sequence, n] = shares ? beginnings_.fork(tokens) : std::pair(cache.open(), size_t{0});
   tokens.erase(tokens.begin(), tokens.begin() + long(n));
   return {&model, &cache, std::move(tokens), sequence, {}};
 }
@@ -363,7 +182,7 @@ void Scheduler::open_streams(Active& row, Prompt prompt) {
   const Request& request = row.request();
   const bool rewritten = prompt.text != request.prompt.text;
   std::vector<int32_t> tokens = rewritten ? prompt_ids(model_, prompt.text, prompt.chat.get()) : ids(request);
-  if (options_.kept && row.job->id == 0) kept_tokens_ = tokens;
+  row.prompt = tokens;
   // All streams are known before any is opened: taps depend on which there are.
   std::vector<std::vector<int32_t>> read{std::move(tokens)};
   row.streams.push_back({&model_, nullptr, {}, -1, {}});
@@ -378,22 +197,82 @@ void Scheduler::open_streams(Active& row, Prompt prompt) {
     control.twins = row.streams.size() - control.first_twin;
   }
   for (size_t s = 0; s < row.streams.size(); ++s) {
-    const bool shares = row.streams[s].model == &model_ && taps_of(row, s).empty();
+    const bool shares = row.streams[s].model == &model_ && row.taps(s).empty();
     row.streams[s] = open(*row.streams[s].model, std::move(read[s]), request.max_tokens, shares);
     ++open_streams_;
+  }
+  row.result.reused = int64_t(row.prompt.size() - row.streams[0].pending.size());
+}
+
+// Rows whose Control names a twin that drafts: it reads its own guesses one by one, and the row's other streams find
+// them behind their pending token.
+void Scheduler::draft() {
+  struct Drafting {
+    Active* row;
+    Stream* stream;
+    size_t most;
+    int64_t length;
+    std::vector<int32_t> tokens = {};
+    std::vector<Tensor> logits = {};
+  };
+  std::vector<Drafting> all;
+  size_t passes = 0;
+  for (auto& row : active_) {
+    const int64_t left = row->request().max_tokens - int64_t(row->result.tokens.size());
+    if (row->done || row->result.tokens.empty() || row->streams[0].pending.empty() || left < 2) continue;
+    for (const auto& c : row->controls) {
+      const Draft draft = c.control->draft();
+      if (draft.tokens < 1 || draft.twin >= c.twins) continue;
+      bool tapped = false;
+      for (size_t s = 0; s < row->streams.size(); ++s) tapped = tapped || !row->taps(s).empty();
+      if (tapped) break;
+      Stream& stream = row->streams[c.first_twin + draft.twin];
+      all.push_back({row.get(), &stream, size_t(std::min(draft.tokens, left - 1)), stream.length()});
+      passes = std::max(passes, all.back().most + 1);
+      break;
+    }
+  }
+  try {
+    for (size_t i = 0; i < passes; ++i) {
+      std::vector<Reading> readings;
+      for (auto& d : all) {
+        if (i > d.most) continue;
+        d.logits.resize(d.most + 1);
+        readings.push_back({d.row, size_t(d.stream - d.row->streams.data()),
+                            i == 0 ? d.stream->pending : std::vector{d.tokens.back()}, d.stream->cached, &d.logits[i]});
+      }
+      read(readings);
+      for (auto& d : all)
+        if (i < d.most)
+          d.tokens.push_back(sample({d.logits[i].data_ptr<float>(), size_t(d.logits[i].numel())},
+                                    d.row->request().sampling, d.row->sequence(), d.row->result.tokens.size() + i));
+    }
+  } catch (...) {  // the pass that follows reads without drafts, and says whose fault it was
+    for (auto& d : all) d.stream->cache->truncate(d.stream->cached, d.length);
+    return;
+  }
+  for (auto& d : all) {
+    for (auto& stream : d.row->streams) stream.ahead = d.tokens;
+    d.stream->pending.clear();
+    d.stream->logits = d.logits[0];
+    d.stream->after_ahead = at::stack(std::vector<Tensor>(d.logits.begin() + 1, d.logits.end()));
   }
 }
 
 // One forward pass over every stream that holds pending tokens. If it fails, each row is read alone: a request's
 // fault is its own.
 void Scheduler::pass() {
+  draft();
   std::vector<Reading> readings;
   std::vector<int64_t> lengths;
   for (auto& row : active_)
     for (size_t s = 0; s < row->streams.size(); ++s) {
       Stream& stream = row->streams[s];
+      if (stream.pending.empty()) continue;  // a draft that held
       lengths.push_back(stream.cache->length(stream.cached));
-      readings.push_back({row.get(), s, std::move(stream.pending), stream.cached, &stream.logits});
+      readings.push_back({row.get(), s, std::move(stream.pending), stream.cached, &stream.logits, stream.ahead.size(),
+                          &stream.after_ahead});
+      readings.back().tokens.insert(readings.back().tokens.end(), stream.ahead.begin(), stream.ahead.end());
       stream.pending.clear();
     }
   try {
@@ -437,24 +316,40 @@ void Scheduler::read(const std::vector<Reading>& readings) {
 
 void Scheduler::read_with(const model::Model& model, const std::vector<Reading>& readings) {
   std::vector<model::Row> rows;
-  std::vector<Tensor*> results;
+  std::vector<const Reading*> own;
+  std::vector<int64_t> wanted;  // rows of the batch whose logits are
   std::vector<model::Tap> taps;
+  int64_t end = 0;
   for (const auto& r : readings) {
     if (r.of().model != &model) continue;
-    for (auto& tap : taps_of(*r.row, r.stream)) {
+    for (auto& tap : r.row->taps(r.stream)) {
       tap.sequences = {int(rows.size())};
       taps.push_back(std::move(tap));
     }
-    // One token behind a shared beginning is still the prompt's.
-    const bool prompt = r.row->result.tokens.empty();
-    rows.push_back({r.tokens, r.cached, prompt ? std::optional(model::Phase::prefill) : std::nullopt});
-    results.push_back(r.logits);
+    // One token behind a shared beginning is still the prompt's; a draft never is.
+    std::optional<model::Phase> phase;
+    if (r.row->result.tokens.empty())
+      phase = model::Phase::prefill;
+    else if (r.drafted > 0)
+      phase = model::Phase::decode;
+    rows.push_back({r.tokens, r.cached, phase});
+    own.push_back(&r);
+    end += int64_t(r.tokens.size());
+    for (int64_t i = end - 1 - int64_t(r.drafted); i < end; ++i) wanted.push_back(i);
   }
   nn::KvCache& cache = cache_of(model);
   const model::TapPlan plan(model.config, std::move(taps));
   const model::Batch batch = model::pack(rows, model.config.vocab, &cache);
-  const Tensor logits = model::forward(model, batch, {options_.compute, &plan, &cache}).logits.to(at::kCPU);
-  for (size_t i = 0; i < results.size(); ++i) *results[i] = logits.select(0, int64_t(i));
+  const Tensor hidden =
+      model::forward(model, batch, {options_.compute, &plan, &cache, model::ForwardOptions::Logits::none}).hidden;
+  const Tensor rows_wanted = hidden.index_select(0, at::tensor(wanted, at::kLong).to(hidden.device()));
+  const Tensor logits = model::unembed(model, rows_wanted, options_.compute).to(at::kCPU);
+  int64_t next = 0;
+  for (const Reading* r : own) {
+    *r->logits = logits[next++];
+    if (r->drafted > 0) *r->after = logits.narrow(0, next, int64_t(r->drafted));
+    next += int64_t(r->drafted);
+  }
 }
 
 // After its prefill a request with several samples becomes several rows that share its cache.
@@ -463,6 +358,7 @@ void Scheduler::fork_samples() {
   for (size_t a = 0; a < before; ++a) {
     const Active& row = *active_[a];
     if (row.done || row.sample != 0 || !row.result.tokens.empty()) continue;
+    remember(row);
     for (size_t j = 1; j < row.job->results.size(); ++j) active_.push_back(fork(*active_[a], j));
   }
 }
@@ -471,7 +367,7 @@ std::unique_ptr<Active> Scheduler::fork(const Active& parent, size_t sample) {
   auto row = std::make_unique<Active>(Active{.job = parent.job, .sample = sample, .models = parent.models});
   row->result = parent.result, row->decoded = parent.decoded, row->streamed = parent.streamed;
   for (const auto& stream : parent.streams)
-    row->streams.push_back({stream.model, stream.cache, {}, stream.cache->fork(stream.cached), stream.logits});
+    row->streams.push_back({stream.model, stream.cache, {}, stream.fork(), stream.logits});
   open_streams_ += row->streams.size();
   ++row->job->rows;
   const auto& specs = parent.request().controls;
@@ -497,6 +393,7 @@ std::vector<Step> Scheduler::combined() {
                      .index = int64_t(row->result.tokens.size()),
                      .chosen = &row->result.tokens,
                      .logprobs = &row->result.logprobs,
+                     .ahead = row->ahead,
                      .sampling = &row->request().sampling,
                      .sequence = row->sequence()});
     most = std::max(most, row->controls.size());
@@ -542,7 +439,7 @@ void Scheduler::try_out(std::vector<Step>& steps, size_t c) {
       for (size_t t = 0; t < trials.size(); ++t) {
         const size_t s = trials[t].stream == 0 ? 0 : control.first_twin + trials[t].stream - 1;
         const Stream& stream = row.streams[s];
-        readings.push_back({&row, s, trials[t].tokens, stream.cache->fork(stream.cached), &steps[i].tried[t]});
+        readings.push_back({&row, s, trials[t].tokens, stream.fork(), &steps[i].tried[t]});
       }
     } catch (...) {
       fail_row(row, std::current_exception());
@@ -627,17 +524,6 @@ void Scheduler::choose_all() {
   }
 }
 
-// The main stream of the first request stays for the next call; its last token was chosen, but not read.
-void Scheduler::keep(const Active& row) {
-  Kept& kept = *options_.kept;
-  const int64_t length = cache_.length(row.streams[0].cached);
-  kept_tokens_.insert(kept_tokens_.end(), row.result.tokens.begin(), row.result.tokens.end());
-  kept_tokens_.resize(std::min(kept_tokens_.size(), size_t(length)));
-  if (kept.sequence >= 0) cache_.close(kept.sequence);
-  kept.sequence = root_ = cache_.fork(row.streams[0].cached);
-  kept.tokens = root_tokens_ = kept_tokens_;
-}
-
 void Scheduler::close(Active& row) {
   for (auto& stream : row.streams) {
     if (stream.cached < 0) continue;
@@ -654,7 +540,7 @@ void Scheduler::retire() {
   active_ = std::move(going);
   for (auto& row : gone) {
     Job& job = *row->job;
-    if (options_.kept && job.id == 0 && row->sample == 0 && !job.error) keep(*row);
+    if (!job.error) remember(*row);
     close(*row);
     job.results[row->sample] = std::move(row->result);
     if (job.rows == 0) over(job);

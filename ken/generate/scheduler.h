@@ -4,6 +4,7 @@
 #include <deque>
 #include <exception>
 
+#include "ken/generate/beginnings.h"
 #include "ken/generate/generate.h"
 
 namespace ken::generate {
@@ -18,9 +19,6 @@ struct Job;     // a request and its results
 struct Active;  // a row: one generation under way
 struct Reading;
 struct Stream;
-
-// How many tokens two texts begin with in common.
-size_t common_beginning(const std::vector<int32_t>& a, const std::vector<int32_t>& b);
 
 class Scheduler {
  public:
@@ -48,8 +46,10 @@ class Scheduler {
   void end_cancelled();
   nn::KvCache& cache_of(const model::Model& model);
   Stream open(const model::Model& model, std::vector<int32_t> tokens, int64_t room, bool shares);
+  void remember(const Active& row);
   void start(const std::shared_ptr<Job>& job);
   void open_streams(Active& row, Prompt prompt);
+  void draft();
   void pass();
   void read(const std::vector<Reading>& readings);
   void read_with(const model::Model& model, const std::vector<Reading>& readings);
@@ -61,22 +61,23 @@ class Scheduler {
   void regroup(std::vector<Step>& steps);
   void choose_all();
   void fail_row(Active& row, std::exception_ptr error);
-  void keep(const Active& row);
   void retire();
   void close(Active& row);
   void over(Job& job);
 
   const model::Model& model_;
   const GenerateOptions options_;
-  std::optional<nn::KvCache> own_;
-  nn::KvCache& cache_;
+  nn::KvCache cache_;
+  Beginnings beginnings_;
   std::map<const model::Model*, nn::KvCache> others_;  // of second models
-  int root_ = -1;                                      // the common beginning's sequence
-  std::vector<int32_t> root_tokens_, kept_tokens_;
   std::deque<std::shared_ptr<Job>> waiting_;
   std::vector<std::unique_ptr<Active>> active_;
   uint64_t submitted_ = 0;
   size_t open_streams_ = 0;
 };
+
+// Results in the order of the requests, by a scheduler that may have read their beginnings before.
+std::vector<std::vector<Generated>> generate(Scheduler& scheduler, const std::vector<Request>& requests,
+                                             const GenerateOptions& options);
 
 }  // namespace ken::generate

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
@@ -193,6 +195,123 @@ TEST_F(SchedulerTest, beams_do_not_depend_on_what_else_is_asked) {
   const auto together = generate(*model, {*ask("The dog", 9), *request, *request}, options);
   for (const size_t r : {1u, 2u})
     for (size_t i = 0; i < 3; ++i) EXPECT_EQ(together[r][i].tokens, by_itself[i].tokens);
+}
+
+// A twin guesses the next tokens; what it guesses moves nothing.
+class Guessing final : public Control {
+ public:
+  Guessing(std::string text, int64_t tokens) : text_(std::move(text)), tokens_(tokens) {}
+  std::vector<Twin> twins(const Prompt&) override { return {text_}; }
+  Draft draft() const override { return {0, tokens_}; }
+  Tensor combine(Step& step) override {
+    step.notes["ahead"] = step.ahead;
+    step.notes["twin"] = step.twins[0].max().item<double>();
+    return step.logits;
+  }
+
+ private:
+  std::string text_;
+  int64_t tokens_;
+};
+
+double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+
+TEST_F(SchedulerTest, a_draft_changes_passes_and_no_token) {
+  const auto answers = [&](const std::string& twin, int64_t tokens, double temperature, const char* stop = "") {
+    const auto drafted = ask("Once upon a time", 24), beside = ask("The dog saw a big", 9);
+    drafted->sampling = {.temperature = temperature, .seed = 5};
+    drafted->samples = temperature > 0 ? 3 : 1;
+    drafted->stop = {stop};
+    drafted->controls = {{.own = [=] { return std::make_unique<Guessing>(twin, tokens); }}};
+    auto all = generate(*model, {*drafted, *beside}, options);
+    EXPECT_EQ(all[1][0].logprobs, alone(*beside)[0].logprobs);
+    return all[0];
+  };
+  // The same prompt guesses right, another one mostly wrong.
+  for (const std::string twin : {"Once upon a time", "The dog saw a big"})
+    for (const double temperature : {0.0, 1.0})
+      for (const char* stop : {"", "a"}) {
+        const auto plain = answers(twin, 0, temperature, stop);
+        for (const int64_t tokens : {1, 3, 40}) {
+          const auto drafted = answers(twin, tokens, temperature, stop);
+          ASSERT_EQ(drafted.size(), plain.size());
+          for (size_t j = 0; j < plain.size(); ++j) {
+            EXPECT_EQ(drafted[j].tokens, plain[j].tokens) << twin << " " << temperature << " " << tokens;
+            EXPECT_EQ(drafted[j].finish, plain[j].finish);
+            ASSERT_EQ(drafted[j].logprobs.size(), plain[j].logprobs.size());
+            for (size_t t = 0; t < plain[j].logprobs.size(); ++t) {
+              EXPECT_NEAR(drafted[j].logprobs[t], plain[j].logprobs[t], 1e-4);
+              EXPECT_NEAR(drafted[j].notes.at("twin")[t], plain[j].notes.at("twin")[t], 1e-4);
+            }
+          }
+        }
+      }
+  EXPECT_EQ(sum(answers("Once upon a time", 0, 0)[0].notes.at("ahead")), 0);
+  // 24 tokens: the first from the prompt's pass, then a pass for one and three guesses.
+  EXPECT_EQ(sum(answers("Once upon a time", 3, 0)[0].notes.at("ahead")), 17);
+  EXPECT_LT(sum(answers("The dog saw a big", 3, 0)[0].notes.at("ahead")), 17);
+}
+
+// What would come after a token, asked of the main stream.
+class Trying final : public Control {
+ public:
+  std::vector<Trial> trials(const Step&) override { return {{0, {10, 11}}}; }
+  Tensor combine(Step& step) override {
+    step.notes["tried"] = step.tried[0].max().item<double>();
+    return step.logits;
+  }
+};
+
+TEST_F(SchedulerTest, trials_stand_behind_what_is_chosen_and_not_behind_a_draft) {
+  const auto tried = [&](int64_t tokens) {
+    const auto request = ask("Once upon a time", 12);
+    request->controls = {{.own = [=] { return std::make_unique<Guessing>("Once upon a time", tokens); }},
+                         {.own = [] { return std::make_unique<Trying>(); }}};
+    return alone(*request)[0].notes.at("tried");
+  };
+  const auto plain = tried(0), drafted = tried(4);
+  ASSERT_EQ(plain.size(), drafted.size());
+  for (size_t t = 0; t < plain.size(); ++t) EXPECT_NEAR(plain[t], drafted[t], 1e-4);
+}
+
+TEST_F(SchedulerTest, rows_with_taps_read_no_draft) {
+  const auto request = ask("Once upon a time", 12);
+  request->controls = {{.own = [] { return std::make_unique<Guessing>("Once upon a time", 4); }},
+                       {.own = [] { return std::make_unique<Failing>("tap"); }}};
+  EXPECT_THROW(alone(*request), Error);  // its tap has counted three passes
+}
+
+TEST_F(SchedulerTest, what_was_read_stays_for_requests_that_begin_with_it) {
+  options.keep_tokens = 200;
+  Scheduler scheduler(*model, options);
+  const auto run = [&](const std::shared_ptr<Request>& request) {
+    std::optional<Outcome> outcome;
+    scheduler.submit(request, into(outcome));
+    while (scheduler.step()) {
+    }
+    return outcome->results[0];
+  };
+  const std::string story = "Once upon a time there was a little girl who had a big red ball and a small dog";
+  const auto first = run(ask(story, 10));
+  EXPECT_EQ(first.reused, 0);
+  const auto again = ask(story, 10), further = ask(story + " and they", 6), other = ask("The dog saw a big", 6);
+  const int64_t length = int64_t(scheduler.ids(*again).size());
+  for (const auto& request : {again, further, other}) {
+    const auto kept = run(request), fresh = alone(*request)[0];
+    EXPECT_EQ(kept.tokens, fresh.tokens);
+    EXPECT_EQ(kept.logprobs, fresh.logprobs);
+    EXPECT_EQ(kept.reused, request == other ? 0 : request == again ? length - 1 : length);
+  }
+  // A row with a tap has other keys and values: it takes none and leaves none.
+  const auto tapped = ask(story, 1);
+  tapped->controls = {{.own = [] { return std::make_unique<Failing>("tap"); }}};
+  EXPECT_EQ(run(tapped).reused, 0);
+  // What was not used for longest makes room.
+  for (const char* text : {"The dog saw a big tree in the garden of the house where they lived for many days",
+                           "Tom and his mother went to the park on a sunny day and saw many birds in the trees",
+                           "One day a cat named Lily found a shiny stone near the river and took it back home"})
+    run(ask(text, 90));
+  EXPECT_EQ(run(ask(story, 1)).reused, 0);
 }
 
 }  // namespace

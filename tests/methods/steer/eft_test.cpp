@@ -46,14 +46,16 @@ class EftFilesTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder); }
 
-  Generated answer(const std::vector<std::string>& pair, double beta, size_t rows = 1) const {
+  Generated answer(const std::vector<std::string>& pair, double beta, size_t rows = 1, int64_t draft = 0,
+                   double temperature = 0) const {
     std::vector<Request> requests;
-    Json params{{"beta", beta}};
+    Json params{{"beta", beta}, {"draft", draft}};
     if (!pair.empty()) params["base"] = (folder / pair[0]).string(), params["tuned"] = (folder / pair[1]).string();
     const auto spec = control_from("eft", params);
     for (size_t i = 0; i < rows; ++i) {
       Request request{.prompt = {i ? "when was Ada born ?" : "where was Ada born ?", ""}, .max_tokens = 4};
       request.controls = {spec};
+      request.sampling = {.temperature = temperature, .seed = 3};
       requests.push_back(request);
     }
     return generate(*large, requests, {.compute = nn::Compute::f32})[0][0];
@@ -83,6 +85,19 @@ TEST_F(EftFilesTest, changes_nothing_at_beta_0_or_where_the_pair_is_one_model) {
   EXPECT_EQ(answer({"base.gguf", "base.gguf"}, 3).logprobs, plain.logprobs);
   EXPECT_EQ(answer({}, 3).logprobs, plain.logprobs);
   EXPECT_NE(answer({"base.gguf", "tuned.gguf"}, 3).logprobs, plain.logprobs);
+}
+
+TEST_F(EftFilesTest, the_speculative_form_gives_the_same_answer) {
+  const std::vector<std::string> pair{"base.gguf", "tuned.gguf"};
+  for (const double temperature : {0.0, 1.0}) {
+    const Generated plain = answer(pair, 1, 1, 0, temperature), drafted = answer(pair, 1, 3, 2, temperature);
+    EXPECT_EQ(drafted.tokens, plain.tokens);
+    for (size_t t = 0; t < plain.logprobs.size(); ++t) EXPECT_NEAR(drafted.logprobs[t], plain.logprobs[t], 1e-4);
+    EXPECT_FALSE(plain.notes.contains("eft ahead"));
+    EXPECT_EQ(drafted.notes.at("eft ahead").at(0), 0);
+  }
+  // Three models that are one agree always: of four tokens the third and fourth were read with the second.
+  EXPECT_EQ(answer({}, 1, 1, 2).notes.at("eft ahead"), (std::vector<double>{0, 0, 1, 1}));
 }
 
 TEST_F(EftFilesTest, refuses_half_a_pair_and_another_vocabulary) {
