@@ -13,8 +13,8 @@ namespace {
 
 Reply reply(const Json& json) { return {.body = dumped(json)}; }
 
-Reply refusal(int status, const std::string& message, const char* type, const Json& field = nullptr) {
-  return {.status = status, .body = dumped(error_json(message, type, field, status))};
+Reply refusal(int status, const std::string& message, const char* type) {
+  return {.status = status, .body = dumped(error_json(message, type, nullptr, status))};
 }
 
 // Mean of the last layer's states after the final norm, of length 1.
@@ -46,19 +46,11 @@ std::vector<int32_t> ids_from(const Json& body, const model::Model& model) {
 Reply Answers::operator()(const HttpRequest& request) const {
   try {
     return route(request);
-  } catch (const io::CallError& error) {
-    return refusal(400, error.what(), "invalid_request_error", error.field.empty() ? Json() : Json(error.field));
-  } catch (const Busy& error) {
-    Reply busy = refusal(429, error.what(), "rate_limit_error");
-    busy.headers.push_back({"Retry-After", "1"});
-    return busy;
-  } catch (const Error& error) {
-    // Of the prompt, a control or the model under it: no other request's.
-    return refusal(400, error.what(), "invalid_request_error");
-  } catch (const std::exception& error) {
-    // torch's errors carry a stack trace after the first line.
-    const std::string text = error.what();
-    return refusal(500, text.substr(0, text.find('\n')), "server_error");
+  } catch (...) {
+    const Failure failure = failure_of(std::current_exception());
+    Reply reply{.status = failure.status, .body = dumped(failure.json)};
+    if (failure.status == 429 || failure.status == 503) reply.headers.push_back({"Retry-After", "1"});
+    return reply;
   }
 }
 
@@ -76,16 +68,16 @@ Reply Answers::route(const HttpRequest& request) const {
     return refusal(404, fmt::format("no such page: {}; GET /openapi.json lists what there is", path),
                    "not_found_error");
   }
-  using Answer = Reply (Answers::*)(const Json&) const;
+  using Answer = Reply (Answers::*)(const Posted&) const;
   static const std::map<std::string, Answer> routes{
       {"/v1/completions", &Answers::completions}, {"/v1/chat/completions", &Answers::chat},
       {"/v1/embeddings", &Answers::embeddings},   {"/tokenize", &Answers::tokenize},
       {"/detokenize", &Answers::detokenize},      {"/ken/lens", &Answers::lens},
       {"/ken/samples", &Answers::samples}};
   if (const auto found = routes.find(path); found != routes.end())
-    return (this->*found->second)(io::call_body(request.body));
+    return (this->*found->second)({io::call_body(request.body), request.gone});
   if (const auto method = find_method(path))
-    return answer(exchange_of(with_method(io::call_body(request.body), *method)));
+    return answer(exchange_of({with_method(io::call_body(request.body), *method), request.gone}));
   return refusal(404, fmt::format("no such route: POST {}; GET /openapi.json lists what there is", path),
                  "not_found_error");
 }
@@ -110,9 +102,11 @@ Json Answers::model_card() const {
             {"vocab", engine_.model().config.vocab}}}};
 }
 
-Exchange Answers::completion_exchange(const Json& body) const {
-  Exchange exchange{
-      engine_.enter(), io::completion_call(body, setup_.limits), false, !body.contains("temperature"), {}};
+Exchange Answers::completion_exchange(const Posted& posted) const {
+  Exchange exchange{.place = engine_.enter(),
+                    .call = io::completion_call(posted.body, setup_.limits),
+                    .greedy = !posted.body.contains("temperature"),
+                    .gone = posted.gone};
   check_model(exchange.call.model);
   if (exchange.call.max_tokens == 0 && !exchange.call.echo)
     io::fail_call("max_tokens", "0 makes sense with echo alone");
@@ -120,25 +114,29 @@ Exchange Answers::completion_exchange(const Json& body) const {
   return exchange;
 }
 
-Exchange Answers::chat_exchange(const Json& body) const {
-  Exchange exchange{engine_.enter(), io::chat_call(body, setup_.limits), true, !body.contains("temperature"), {}};
+Exchange Answers::chat_exchange(const Posted& posted) const {
+  Exchange exchange{.place = engine_.enter(),
+                    .call = io::chat_call(posted.body, setup_.limits),
+                    .chat = true,
+                    .greedy = !posted.body.contains("temperature"),
+                    .gone = posted.gone};
   check_model(exchange.call.model);
   if (exchange.call.max_tokens == 0) io::fail_call("max_tokens", "0; an answer needs one at least");
   exchange.asked.push_back(chat_request(exchange.call, engine_.model(), setup_));
   return exchange;
 }
 
-Exchange Answers::exchange_of(const Json& body) const {
-  return body.contains("messages") ? chat_exchange(body) : completion_exchange(body);
+Exchange Answers::exchange_of(const Posted& posted) const {
+  return posted.body.contains("messages") ? chat_exchange(posted) : completion_exchange(posted);
 }
 
-Reply Answers::completions(const Json& body) const { return answer(completion_exchange(body)); }
-Reply Answers::chat(const Json& body) const { return answer(chat_exchange(body)); }
-Reply Answers::lens(const Json& body) const {
-  return reply(look_inside(engine_, setup_, exchange_of(body), body.value("params", Json::object())));
+Reply Answers::completions(const Posted& posted) const { return answer(completion_exchange(posted)); }
+Reply Answers::chat(const Posted& posted) const { return answer(chat_exchange(posted)); }
+Reply Answers::lens(const Posted& posted) const {
+  return reply(look_inside(engine_, setup_, exchange_of(posted), posted.body.value("params", Json::object())));
 }
-Reply Answers::samples(const Json& body) const {
-  return reply(look_at_samples(engine_, setup_, exchange_of(body), body.value("params", Json::object())));
+Reply Answers::samples(const Posted& posted) const {
+  return reply(look_at_samples(engine_, setup_, exchange_of(posted), posted.body.value("params", Json::object())));
 }
 
 Reply Answers::answer(Exchange exchange) const {
@@ -147,8 +145,8 @@ Reply Answers::answer(Exchange exchange) const {
   return answer_whole(engine_, setup_, std::move(exchange));
 }
 
-Reply Answers::embeddings(const Json& body) const {
-  const io::Call call = io::embedding_call(body, setup_.limits);
+Reply Answers::embeddings(const Posted& posted) const {
+  const io::Call call = io::embedding_call(posted.body, setup_.limits);
   check_model(call.model);
   std::vector<std::vector<int32_t>> prompts;
   size_t read = 0;
@@ -163,6 +161,7 @@ Reply Answers::embeddings(const Json& body) const {
   const auto place = engine_.enter();
   // One text at a time, so that answers are not kept waiting.
   for (const auto& prompt : prompts) {
+    if (posted.gone && posted.gone()) break;
     std::vector<float> values;
     engine_.run(place, [&] { values = embedding(engine_.model(), prompt, engine_.compute()); });
     Json vector = call.encoding == "base64" ? Json(base64(std::as_bytes(std::span(values)))) : Json(values);
@@ -175,7 +174,8 @@ Reply Answers::embeddings(const Json& body) const {
 }
 
 // As vLLM's: {"prompt": text} or {"messages": [...]}, and back.
-Reply Answers::tokenize(const Json& body) const {
+Reply Answers::tokenize(const Posted& posted) const {
+  const Json& body = posted.body;
   std::vector<int32_t> ids;
   if (body.contains("messages")) {
     const io::Call call = io::chat_call(body, setup_.limits);
@@ -195,8 +195,8 @@ Reply Answers::tokenize(const Json& body) const {
                 {"max_model_len", engine_.model().config.context}});
 }
 
-Reply Answers::detokenize(const Json& body) const {
-  return reply({{"prompt", engine_.model().tokenizer->decode(ids_from(body, engine_.model()))}});
+Reply Answers::detokenize(const Posted& posted) const {
+  return reply({{"prompt", engine_.model().tokenizer->decode(ids_from(posted.body, engine_.model()))}});
 }
 
 Json Answers::tokenizer_info() const {

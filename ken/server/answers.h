@@ -4,6 +4,12 @@
 
 namespace ken::server {
 
+// A request's body, and who sent it.
+struct Posted {
+  Json body;
+  std::function<bool()> gone;
+};
+
 class Answers {
  public:
   Answers(Engine& engine, Setup setup) : engine_(engine), setup_(std::move(setup)) {}
@@ -12,16 +18,16 @@ class Answers {
 
  private:
   Reply route(const HttpRequest& request) const;
-  Exchange completion_exchange(const Json& body) const;
-  Exchange chat_exchange(const Json& body) const;
-  Exchange exchange_of(const Json& body) const;  // of a chat where it holds messages
-  Reply completions(const Json& body) const;
-  Reply chat(const Json& body) const;
-  Reply lens(const Json& body) const;
-  Reply samples(const Json& body) const;
-  Reply embeddings(const Json& body) const;
-  Reply tokenize(const Json& body) const;
-  Reply detokenize(const Json& body) const;
+  Exchange completion_exchange(const Posted& posted) const;
+  Exchange chat_exchange(const Posted& posted) const;
+  Exchange exchange_of(const Posted& posted) const;  // of a chat where it holds messages
+  Reply completions(const Posted& posted) const;
+  Reply chat(const Posted& posted) const;
+  Reply lens(const Posted& posted) const;
+  Reply samples(const Posted& posted) const;
+  Reply embeddings(const Posted& posted) const;
+  Reply tokenize(const Posted& posted) const;
+  Reply detokenize(const Posted& posted) const;
   Reply metrics() const;
   Reply answer(Exchange exchange) const;
   Json model_card() const;

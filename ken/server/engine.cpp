@@ -19,7 +19,7 @@ Engine::~Engine() {
 
 Engine::Place Engine::enter() {
   const std::lock_guard lock(mutex_);
-  if (stopping_) throw Busy("the server is stopping");
+  if (stopping_) throw Stopping("the server is stopping");
   if (figures_.requests >= options_.max_requests)
     throw Busy(fmt::format("{} requests are under way; come again in a second", figures_.requests));
   ++figures_.requests;
@@ -81,8 +81,17 @@ void Engine::run(const Place& place, const std::function<void()>& work) {
   // Shared, as this side may be gone before the other has let go of it.
   const auto task = std::make_shared<std::packaged_task<void()>>(work);
   auto result = task->get_future();
-  post([task](generate::Scheduler&) { (*task)(); });
+  {
+    const std::lock_guard lock(mutex_);
+    work_.push_back(task);
+  }
+  wake_.notify_one();
   result.get();
+}
+
+void Engine::step_others() {
+  obey();
+  if (busy_) step();
 }
 
 bool Engine::drain(std::chrono::milliseconds patience) {
@@ -102,27 +111,45 @@ EngineFigures Engine::figures() const {
   return figures_;
 }
 
+void Engine::obey() {
+  std::vector<Command> commands;
+  {
+    const std::lock_guard lock(mutex_);
+    commands.swap(commands_);
+  }
+  for (auto& command : commands) command(*scheduler_);
+  busy_ = busy_ || !commands.empty();
+}
+
+void Engine::step() {
+  const auto begin = std::chrono::steady_clock::now();
+  busy_ = scheduler_->step();
+  const std::lock_guard lock(mutex_);
+  figures_.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  figures_.steps += 1;
+  figures_.rows = scheduler_->rows(), figures_.waiting = scheduler_->waiting();
+}
+
 void Engine::loop() {
   if (options_.threads > 0) at::set_num_threads(options_.threads);
-  generate::GenerateOptions options;
-  options.compute = options_.compute;
-  options.max_rows = options_.max_rows;
-  generate::Scheduler scheduler(*model_, options);
-  for (bool busy = false;;) {
-    std::vector<Command> commands;
+  const auto& c = model_->config;
+  const int64_t number = options_.compute == nn::Compute::f32 ? 4 : 2;
+  const int64_t bytes_a_token = 2 * c.n_layers * c.n_kv_heads * c.d_head * number;
+  generate::Scheduler scheduler(*model_, {.compute = options_.compute,
+                                          .max_rows = options_.max_rows,
+                                          .keep_tokens = int64_t(options_.prefix_bytes) / bytes_a_token});
+  scheduler_ = &scheduler;
+  for (;;) {
+    std::shared_ptr<std::packaged_task<void()>> work;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return busy || over_ || !commands_.empty(); });
-      if (over_ && commands_.empty() && !busy) return;
-      commands.swap(commands_);
+      wake_.wait(lock, [&] { return busy_ || over_ || !commands_.empty() || !work_.empty(); });
+      if (over_ && commands_.empty() && work_.empty() && !busy_) return;
+      if (!work_.empty()) work = std::move(work_.front()), work_.pop_front();
     }
-    for (auto& command : commands) command(scheduler);
-    const auto begin = std::chrono::steady_clock::now();
-    busy = scheduler.step();
-    const std::lock_guard lock(mutex_);
-    figures_.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    figures_.steps += 1;
-    figures_.rows = scheduler.rows(), figures_.waiting = scheduler.waiting();
+    obey();
+    if (work) (*work)();
+    if (busy_) step();
   }
 }
 

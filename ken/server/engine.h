@@ -16,11 +16,19 @@ class Busy : public Error {
   using Error::Error;
 };
 
+// Nothing new is taken any more.
+class Stopping : public Busy {
+ public:
+  using Busy::Busy;
+};
+
 struct EngineOptions {
   nn::Compute compute = nn::Compute::fast;
   int64_t max_rows = 64;      // streams that share a pass
   size_t max_requests = 256;  // in flight and waiting; one more is Busy
-  int threads = 0;            // of torch, for the computing thread; 0: as it is
+  size_t prefix_bytes =
+      size_t{512} << 20;  // keys and values kept of answers that are over, for prompts that begin alike
+  int threads = 0;        // of torch, for the computing thread; 0: as it is
 };
 
 struct EngineFigures {
@@ -44,6 +52,8 @@ class Engine {
   void cancel(uint64_t ticket);  // of one that is over: nothing
   // Runs on the computing thread between two steps; its error comes out of here.
   void run(const Place& place, const std::function<void()>& work);
+  // From within such work: a step for everybody else.
+  void step_others();
 
   // Nothing new is taken; what is under way is finished, or cancelled after this long. True: all was finished.
   bool drain(std::chrono::milliseconds patience);
@@ -57,13 +67,18 @@ class Engine {
   void leave();
   void post(Command command);
   void loop();
+  void obey();  // the commands that have come
+  void step();
 
   std::shared_ptr<const model::Model> model_;
   const EngineOptions options_;
   mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;
   std::vector<Command> commands_;
-  std::map<uint64_t, uint64_t> scheduled_;  // the scheduler's number by ticket; of the computing thread
+  std::deque<std::shared_ptr<std::packaged_task<void()>>> work_;
+  generate::Scheduler* scheduler_ = nullptr;  // of the computing thread
+  bool busy_ = false;                         // the scheduler has something to do; of the computing thread
+  std::map<uint64_t, uint64_t> scheduled_;    // the scheduler's number by ticket; of the computing thread
   EngineFigures figures_;
   uint64_t tickets_ = 0;
   bool stopping_ = false, over_ = false;

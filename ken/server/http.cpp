@@ -1,5 +1,6 @@
-// The one file that knows cpp-httplib. Its own ways are not enough for strangers: it does not bound chunked bodies, so
-// every body goes through a counter; its queue of connections has no end, so ours makes accept() wait.
+// The file that knows cpp-httplib. Its own ways are not enough for strangers: it does not bound chunked bodies, so
+// every body goes through a counter; its queue of connections has no end, so ours makes accept() wait; it bounds each
+// read but not their sum, so connections are ours.
 #include "ken/server/http.h"
 
 #include <httplib.h>
@@ -13,6 +14,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/json.h"
+#include "ken/server/connection.h"
 
 namespace ken::server {
 namespace {
@@ -88,10 +90,44 @@ bool same_key(const std::string& a, const std::string& b) {
 
 bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
+namespace {
+
+thread_local Connection* current = nullptr;  // the one that this thread serves
+
+// Requests of one socket, one after another.
+class Server final : public httplib::Server {
+ public:
+  explicit Server(const HttpOptions& options) : options_(options) {}
+
+ private:
+  bool process_and_close_socket(socket_t socket) override {
+    Connection connection(socket, options_);
+    current = &connection;
+    bool good = false, closed = false;
+    for (size_t left = keep_alive_max_count_; left > 0 && !closed && connection.wait(svr_sock_); --left) {
+      connection.begin_head();
+      good = process_request(connection, left == 1, closed, nullptr);
+      if (!good || connection.ended()) break;
+    }
+    current = nullptr;
+    ::shutdown(socket, SHUT_RDWR);
+    ::close(socket);
+    return good;
+  }
+  const HttpOptions& options_;
+};
+
+void close_after(httplib::Response& response) {
+  response.set_header("Connection", "close");
+  current->end();
+}
+
+}  // namespace
+
 struct HttpServer::Impl {
   HttpOptions options;
   std::function<Reply(const HttpRequest&)> answer;
-  httplib::Server server;
+  Server server{options};
   std::atomic<bool> stopped{false};
 
   bool allowed(const httplib::Request& request) const {
@@ -113,7 +149,8 @@ struct HttpServer::Impl {
   }
 
   void reply_to(const httplib::Request& request, std::string body, httplib::Response& response) const {
-    Reply reply = answer({request.method, request.path, std::move(body)});
+    Reply reply =
+        answer({request.method, request.path, std::move(body), [connection = current] { return connection->gone(); }});
     response.status = reply.status;
     for (const auto& [name, value] : reply.headers) response.set_header(name.c_str(), value);
     if (!reply.stream) return response.set_content(std::move(reply.body), reply.type.c_str());
@@ -130,7 +167,7 @@ struct HttpServer::Impl {
     // What is left of a body that was not wanted would be read as the next request.
     const auto refuse = [&](int status, const std::string& why, const char* type) {
       response.status = status;
-      response.set_header("Connection", "close");
+      close_after(response);
       response.set_content(error_body(why, type, status), "application/json");
     };
     if (request.is_multipart_form_data()) return refuse(415, "send JSON, no form", "invalid_request_error");
@@ -147,21 +184,19 @@ struct HttpServer::Impl {
 
   void set_up() {
     server.new_task_queue = [n = options.connections] { return new Pool(n); };
-    server.set_read_timeout(options.read_timeout);
-    server.set_write_timeout(options.write_timeout);
-    server.set_keep_alive_timeout(4);
     server.set_keep_alive_max_count(1000);
     server.set_payload_max_length(options.body_bytes);
     server.set_tcp_nodelay(true);
     server.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      current->begin_body();
       if (!options.allow_origin.empty()) {
         response.set_header("Access-Control-Allow-Origin", options.allow_origin);
         response.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type");
       }
-      if (stopped) response.set_header("Connection", "close");
+      if (stopped) close_after(response);
       if (from_elsewhere(request)) {
         response.status = 403;
-        response.set_header("Connection", "close");
+        close_after(response);
         response.set_content(
             error_body("the request comes from another site; --allow-origin lets one in", "permission_error", 403),
             "application/json");
@@ -172,7 +207,7 @@ struct HttpServer::Impl {
       if (open || allowed(request)) return httplib::Server::HandlerResponse::Unhandled;
       response.status = 401;
       response.set_header("WWW-Authenticate", "Bearer");
-      response.set_header("Connection", "close");
+      close_after(response);
       response.set_content(
           error_body("wrong or missing API key; send it as Authorization: Bearer KEY", "authentication_error", 401),
           "application/json");

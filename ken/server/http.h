@@ -10,6 +10,7 @@ namespace ken::server {
 
 struct HttpRequest {
   std::string method, path, body;
+  std::function<bool()> gone = {};  // whether the client has left; from any thread, until the reply is written
 };
 
 // Writes a piece to the client; false: it is gone.
@@ -29,7 +30,9 @@ struct HttpOptions {
   std::string allow_origin = {};       // of browsers' pages from elsewhere; empty: none
   size_t connections = 96;
   size_t body_bytes = size_t{8} << 20;
-  std::chrono::seconds read_timeout{10}, write_timeout{30};
+  size_t head_bytes = size_t{64} << 10;  // of the request line and the headers
+  // Of one read or write, and of a whole request until it is read.
+  std::chrono::seconds read_timeout{10}, write_timeout{30}, head_time{20}, body_time{120}, idle_time{4};
 };
 
 class HttpServer {

@@ -9,7 +9,8 @@ namespace ken::server {
 std::string token_text(const text::Tokenizer& tokenizer, int32_t token);
 
 std::string dumped(const Json& json);  // what a model wrote may be no UTF-8: such bytes are replaced
-Json usage(size_t prompt_tokens, size_t completion_tokens);
+// `cached`: of the prompt's tokens, those whose keys and values were there already.
+Json usage(size_t prompt_tokens, size_t completion_tokens, size_t cached = 0);
 // "stop" or "length"; null while an answer goes on.
 Json finish_reason(const generate::Generated& answer);
 // A message with OpenAI's fields, for a wrong request.

@@ -20,7 +20,7 @@ struct Flags {
   std::vector<std::string> keys, levers;
   HttpOptions http;
   EngineOptions engine;
-  int64_t max_tokens = 4096, body_mb = 8;
+  int64_t max_tokens = 4096, body_mb = 8, prefix_mb = 512;
   bool insecure = false;
 };
 
@@ -92,6 +92,7 @@ void run(Flags flags) {
   const Setup setup = setup_from(flags, *model);
   flags.engine.compute = nn::compute_from(flags.common.compute);
   flags.engine.threads = flags.common.threads;
+  flags.engine.prefix_bytes = size_t(flags.prefix_mb) << 20;
   flags.http.keys = flags.keys;
   flags.http.body_bytes = size_t(flags.body_mb) << 20;
   Engine engine(model, flags.engine);
@@ -136,6 +137,11 @@ void add(CLI::App& app) {
   app.add_option("--max-requests", flags->engine.max_requests, "under way or waiting; one more is told to come again")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
+  app.add_option("--prefix-cache", flags->prefix_mb,
+                 "megabytes of keys and values kept of past answers, so that a further turn or another question about "
+                 "the same text is read from where it differs; 0: none")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
   app.add_option("--connections", flags->http.connections, "open at once")
       ->capture_default_str()
       ->check(CLI::Range(64, 4096));
@@ -146,13 +152,9 @@ void add(CLI::App& app) {
   app.callback([flags] { run(*flags); });
 }
 
-const Register<cli::Command> entry{
-    {.card = {.id = "serve",
-              .family = "cli",
-              .sentence = "Answer OpenAI's API over HTTP, with confidence, source and steering beside each answer.",
-              .example = "ken serve --port 8080"},
-     .order = 24,
-     .add = add}};
+const Register<cli::Command> entry{cli::command(
+    "serve", 24, add, "Answer OpenAI's API over HTTP, with confidence, source and steering beside each answer.",
+    "ken serve --port 8080")};
 
 }  // namespace
 }  // namespace ken::server

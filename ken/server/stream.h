@@ -1,16 +1,18 @@
 // What the computing thread has for a client, until its connection takes it.
 #pragma once
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <string>
+#include <utility>
 
 namespace ken::server {
 
+template <typename T>
 class Channel {
  public:
-  void put(std::string piece) {
+  void put(T piece) {
     {
       const std::lock_guard lock(mutex_);
       pieces_.push_back(std::move(piece));
@@ -24,20 +26,23 @@ class Channel {
     }
     ready_.notify_one();
   }
-  // The next piece, waited for; nothing: there is no more.
-  std::optional<std::string> take() {
+  // All that is there, in its order, waited for as long as this. Empty and `over`: there is no more.
+  struct Taken {
+    std::deque<T> pieces;
+    bool over = false;
+  };
+  Taken take(std::chrono::milliseconds patience) {
     std::unique_lock lock(mutex_);
-    ready_.wait(lock, [this] { return closed_ || !pieces_.empty(); });
-    if (pieces_.empty()) return std::nullopt;
-    std::string piece = std::move(pieces_.front());
-    pieces_.pop_front();
-    return piece;
+    ready_.wait_for(lock, patience, [this] { return closed_ || !pieces_.empty(); });
+    Taken taken{std::exchange(pieces_, {}), false};
+    taken.over = closed_ && taken.pieces.empty();
+    return taken;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<std::string> pieces_;
+  std::deque<T> pieces_;
   bool closed_ = false;
 };
 

@@ -357,5 +357,63 @@ TEST_F(AnswersTest, a_full_engine_says_come_again) {
   EXPECT_EQ(post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 1}}).status, 200);
 }
 
+TEST_F(AnswersTest, an_engine_that_stops_says_so) {
+  engine->drain(std::chrono::milliseconds(0));
+  EXPECT_EQ(post("/v1/completions", {{"prompt", "a"}}).status, 503);
+}
+
+TEST_F(AnswersTest, nothing_is_computed_for_a_client_that_has_left) {
+  const Json body{{"prompt", "Once upon a time"}, {"max_tokens", 400}, {"n", 64}, {"temperature", 1}};
+  const auto from = [&](const std::function<bool()>& gone, bool stream) {
+    Json asked = body;
+    asked["stream"] = stream;
+    {  // a stream holds its place in the queue
+      const Reply reply = Answers(*engine, setup)({"POST", "/v1/completions", asked.dump(), gone});
+      if (stream) reply.stream([](const std::string&) { return false; });
+    }
+    engine->drain(std::chrono::seconds(20));
+    return engine->figures();
+  };
+  EXPECT_EQ(from([] { return true; }, false).cancelled, 1u);
+  engine.emplace(model, EngineOptions{.compute = nn::Compute::f32});
+  EXPECT_EQ(from([] { return false; }, true).cancelled, 1u);
+  engine.emplace(model, EngineOptions{.compute = nn::Compute::f32});
+  EXPECT_EQ(from([] { return false; }, false).cancelled, 0u);
+}
+
+TEST_F(AnswersTest, a_further_turn_reads_what_is_new) {
+  const std::string story = "Once upon a time there was a little girl who had a big red ball and a small dog";
+  const auto cached = [](const Json& answer) {
+    return answer["usage"]["prompt_tokens_details"]["cached_tokens"].get<int64_t>();
+  };
+  const Json first = done("/v1/completions", {{"prompt", story}, {"max_tokens", 8}, {"temperature", 0}});
+  EXPECT_EQ(cached(first), 0);
+  const std::string longer = story + first["choices"][0]["text"].get<std::string>();
+  const Json next{{"prompt", longer}, {"max_tokens", 8}, {"temperature", 0}, {"logprobs", 2}};
+  const Json second = done("/v1/completions", next);
+  EXPECT_GE(cached(second), first["usage"]["prompt_tokens"].get<int64_t>() - 1);
+  engine.emplace(model, EngineOptions{.compute = nn::Compute::f32, .prefix_bytes = 0});
+  const Json fresh = done("/v1/completions", next);
+  EXPECT_EQ(cached(fresh), 0);
+  EXPECT_EQ(second["choices"], fresh["choices"]);
+}
+
+TEST_F(AnswersTest, others_go_on_while_work_is_done_between_passes) {
+  const auto place = engine->enter();
+  std::promise<void> answered;
+  engine->run(place, [&] {
+    auto request = std::make_shared<generate::Request>();
+    request->prompt.text = "Once upon a time", request->max_tokens = 5;
+    engine->submit(place, request, [&](generate::Outcome outcome) {
+      EXPECT_EQ(outcome.results.at(0).tokens.size(), 5u);
+      answered.set_value();
+    });
+    auto over = answered.get_future();
+    for (int i = 0; i < 100 && over.wait_for(std::chrono::seconds(0)) != std::future_status::ready; ++i)
+      engine->step_others();
+    EXPECT_EQ(over.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+  });
+}
+
 }  // namespace
 }  // namespace ken::server

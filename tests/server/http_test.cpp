@@ -1,6 +1,7 @@
 // The HTTP side alone, against answers made up here: keys, bounded bodies, streams, stopping.
 #include "ken/server/http.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
 
@@ -13,11 +14,15 @@ class HttpTest : public testing::Test {
  protected:
   void start(HttpOptions options) {
     options.port = 0;
-    server = std::make_unique<HttpServer>(options, [](const HttpRequest& request) -> Reply {
+    server = std::make_unique<HttpServer>(options, [this](const HttpRequest& request) -> Reply {
       if (request.path == "/stream")
         return {.type = "text/event-stream", .stream = [](const Write& write) {
                   for (int i = 0; i < 3; ++i) write("data: " + std::to_string(i) + "\n\n");
                 }};
+      if (request.path == "/wait") {
+        for (int i = 0; i < 500 && !request.gone(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        if (request.gone()) ++left;
+      }
       return {.type = "text/plain",
               .body = request.method + " " + request.path + " " + std::to_string(request.body.size())};
     });
@@ -33,6 +38,7 @@ class HttpTest : public testing::Test {
   std::unique_ptr<HttpServer> server;
   std::thread thread;
   int port = 0;
+  std::atomic<int> left{0};  // clients that went before their answer
 };
 
 TEST_F(HttpTest, a_request_and_its_answer) {
@@ -116,6 +122,50 @@ TEST_F(HttpTest, more_clients_than_connections_are_all_served) {
     });
   for (auto& t : threads) t.join();
   EXPECT_EQ(served, 24);
+}
+
+TEST_F(HttpTest, a_client_that_leaves_is_noticed) {
+  start({});
+  auto c = client();
+  c.set_read_timeout(std::chrono::milliseconds(50));
+  EXPECT_FALSE(c.Get("/wait"));
+  c.stop();
+  for (int i = 0; i < 200 && left == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(left, 1);
+}
+
+// Sends one byte after another; how many went before the server had enough.
+int drip(int port, const std::string& bytes, std::chrono::milliseconds pause) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET, to.sin_port = htons(uint16_t(port)), to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  int sent = 0;
+  for (const char byte : bytes) {
+    if (::send(socket, &byte, 1, MSG_NOSIGNAL) != 1) break;
+    ++sent;
+    std::this_thread::sleep_for(pause);
+  }
+  ::close(socket);
+  return sent;
+}
+
+TEST_F(HttpTest, headers_that_never_end_are_cut_off) {
+  using namespace std::chrono_literals;
+  start({.head_bytes = 1000, .head_time = 1s});
+  std::string endless = "GET /a HTTP/1.1\r\n";
+  while (endless.size() < 4000) endless += "X-A: b\r\n";
+  EXPECT_LT(drip(port, endless, 1ms), 4000);                 // too many
+  EXPECT_LT(drip(port, endless.substr(0, 400), 10ms), 400);  // too slow
+  EXPECT_EQ(client().Get("/a", {{"X-Long", std::string(800, 'x')}})->status, 200);
+}
+
+TEST_F(HttpTest, a_body_that_never_ends_is_cut_off) {
+  using namespace std::chrono_literals;
+  start({.body_time = 1s});
+  const std::string head = "POST /b HTTP/1.1\r\nContent-Length: 4000\r\n\r\n";
+  EXPECT_LT(drip(port, head + std::string(4000, 'x'), 5ms), 1000);
+  EXPECT_EQ(client().Post("/b", "12345", "application/json")->body, "POST /b 5");
 }
 
 TEST(KeyTest, keys_are_the_same_or_not) {
