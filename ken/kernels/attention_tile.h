@@ -14,7 +14,7 @@
 
 namespace ken::kernels {
 
-constexpr int64_t lanes = 16, most_rows = 8;
+constexpr int64_t lanes = 16, most_rows = 8, blocks_ahead = 4;
 
 // One kv head of one sequence in blocks of 16 positions: block b begins at place(b), k as [D, 16] and v as [16, D].
 template <typename KV>
@@ -55,12 +55,21 @@ KEN_INLINE const float* widened(const bf16* x, float* space) {
   return space;
 }
 
+// Asks for n numbers that come next: blocks lie apart, and the machine's own prefetching begins anew in each.
+template <int n, typename KV>
+KEN_INLINE void ask_for(const KV* x) {
+#pragma GCC unroll 4
+  for (int i = 0; i < n; i += 64 / int(sizeof(KV))) __builtin_prefetch(x + i);
+}
+
 // sum[r][b] += the products of I dimensions with B blocks of keys. Two dimensions at once fill a vector of bf16.
 template <int R, int B, int I, typename KV>
-KEN_INLINE void add_dimensions(const float* q, const KV* const* k, int64_t i, float (&sum)[R][B][lanes]) {
+KEN_INLINE void add_dimensions(const float* q, const KV* const* k, const KV* const* next, int64_t i,
+                               float (&sum)[R][B][lanes]) {
 #pragma GCC unroll 8
   for (int b = 0; b < B; ++b) {
     float space[I * lanes];
+    ask_for<I * lanes>(next[b] + i * lanes);
     const float* key = widened<I * lanes>(k[b] + i * lanes, space);
 #pragma GCC unroll 8
     for (int d = 0; d < I; ++d) {
@@ -76,7 +85,8 @@ KEN_INLINE void add_dimensions(const float* q, const KV* const* k, int64_t i, fl
 
 // p[r, b * 16 + l] = scale * q[r] . k[b][l] for B blocks; q is [D, R], a row of p has N numbers.
 template <int R, int B, typename KV>
-KEN_INLINE void score_blocks(const float* q, const KV* const* k, int64_t D, float scale, float* p, int64_t N) {
+KEN_INLINE void score_blocks(const float* q, const KV* const* k, const KV* const* next, int64_t D, float scale,
+                             float* p, int64_t N) {
   float sum[R][B][lanes];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
@@ -87,8 +97,8 @@ KEN_INLINE void score_blocks(const float* q, const KV* const* k, int64_t D, floa
     }
   }
   int64_t i = 0;
-  for (; i + 2 <= D; i += 2) add_dimensions<R, B, 2>(q, k, i, sum);
-  if (i < D) add_dimensions<R, B, 1>(q, k, i, sum);
+  for (; i + 2 <= D; i += 2) add_dimensions<R, B, 2>(q, k, next, i, sum);
+  if (i < D) add_dimensions<R, B, 1>(q, k, next, i, sum);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
@@ -104,15 +114,19 @@ template <int R, typename KV>
 KEN_INLINE void score_rows(const float* q, const Pages<KV>& pages, int64_t begin, int64_t end, int64_t D, float scale,
                            float* p, int64_t N) {
   constexpr int B = R < 4 ? 4 : R == 4 ? 2 : 1;
+  // Behind the keys come the values.
+  const auto after = [&](int64_t b) {
+    return b < end ? pages.k + pages.place(b) : pages.v + pages.place(std::min(b - end + begin, end - 1));
+  };
   int64_t b = begin;
   for (; b + B <= end; b += B) {
-    const KV* k[B];
-    for (int i = 0; i < B; ++i) k[i] = pages.k + pages.place(b + i);
-    score_blocks<R, B>(q, k, D, scale, p + (b - begin) * lanes, N);
+    const KV *k[B], *next[B];
+    for (int i = 0; i < B; ++i) k[i] = pages.k + pages.place(b + i), next[i] = after(b + i + B);
+    score_blocks<R, B>(q, k, next, D, scale, p + (b - begin) * lanes, N);
   }
   for (; b < end; ++b) {
-    const KV* k[1] = {pages.k + pages.place(b)};
-    score_blocks<R, 1>(q, k, D, scale, p + (b - begin) * lanes, N);
+    const KV *k[1] = {pages.k + pages.place(b)}, *next[1] = {after(b + 1)};
+    score_blocks<R, 1>(q, k, next, D, scale, p + (b - begin) * lanes, N);
   }
 }
 
@@ -159,10 +173,13 @@ KEN_INLINE void add_columns(const float* p, int64_t N, const Pages<KV>& pages, i
 #pragma omp simd
     for (int l = 0; l < W; ++l) sum[r][l] = l < n ? z[r * D + c + l] : 0;
   }
+  const int64_t last = (to - 1) / lanes;
   for (int64_t j = from; j < to;) {
-    const int64_t stop = std::min(to, (j / lanes + 1) * lanes);
-    const KV* v = pages.v + pages.place(j / lanes) + j % lanes * D + c;
-    for (; j < stop; ++j, v += D) {
+    const int64_t stop = std::min(to, (j / lanes + 1) * lanes), in_block = j % lanes * D + c;
+    const KV* v = pages.v + pages.place(j / lanes) + in_block;
+    const KV* next = pages.v + pages.place(std::min(j / lanes + blocks_ahead, last)) + in_block;
+    for (; j < stop; ++j, v += D, next += D) {
+      ask_for<W>(next);
       float space[W];
       const float* value = space;
       if (n == W) {
