@@ -143,6 +143,9 @@ void add(CLI::App& app) {
       ->allow_extra_args(false)
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
+  app.add_option("--new-tokens", o.new_tokens,
+                 "of decode: what each stream writes; 0 = up to 32, by the time they take")
+      ->check(CLI::Range(0, 1 << 24));
   app.add_option("--tokens", o.tokens, "of a prefill; 0 = 512, or as many as the context holds")
       ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();

@@ -90,13 +90,13 @@ void Bench::lora(const Emit& emit) {
   const auto batch = random_batch(adapted.config);
   const auto parameters = train::train_low_rank(adapted, {.rank = 16});
   const auto optimizer = train::make_optimizer({.kind = "adamw"}, parameters);
-  const int64_t kept = options_.kept_blocks;
   const double seconds = best_seconds(options_.repeat, [&] {
-    backward(adapted, parameters, batch, options_.compute, kept);
+    backward(adapted, parameters, batch, options_.compute, options_.kept_blocks);
     optimizer->step(1, std::min(1.0, 1 / train::gradient_norm(parameters)));
   });
   const auto tokens = double(batch.tokens());
-  Json more{{"tokens", batch.tokens()}, {"rank", 16}, {"kept_blocks", kept}, {"peak_gb", peak_bytes() / 1e9}};
+  Json more{
+      {"tokens", batch.tokens()}, {"rank", 16}, {"kept_blocks", options_.kept_blocks}, {"peak_gb", peak_bytes() / 1e9}};
   if (bytes_without_moments * double(model_.parameters()) < free_bytes()) {
     model::Model whole = model_;
     const auto all = train::train_all(whole);

@@ -60,6 +60,9 @@ Bench::Bench(const model::Model& model, const Peaks& peaks, const BenchOptions& 
   if (context < 4 * tokens_made)
     fail("bench", "{} has a context of {} tokens; the measurements take one of {} or more", model.config.name, context,
          4 * tokens_made);
+  if (written() >= context)
+    fail_usage("bench", "--new-tokens {} leaves no room for a prompt in the context of {}, {} tokens",
+               options_.new_tokens, model.config.name, context);
   if (options_.tokens > context)
     fail_usage("bench", "--tokens {} is more than the context of {}, {} tokens", options_.tokens, model.config.name,
                context);
@@ -100,6 +103,8 @@ Json Bench::row(const Measured& m) const {
   return row;
 }
 
+int64_t Bench::written() const { return options_.new_tokens > 0 ? options_.new_tokens + 1 : tokens_made; }
+
 int64_t Bench::fitting(int64_t prompt, int64_t more) const { return std::min(prompt, model_.config.context - more); }
 
 double Bench::cached_floor(double positions) const {
@@ -137,12 +142,12 @@ void Bench::prefill(const Emit& emit) {
   emit({"prefill", 1, best, floor_of_prefill(n), double(n), {{"tokens", n}}});
 }
 
-// Passes of one token a row, all rows behind one prompt; no sampling. A timing takes about a third of a second.
+// Passes of one token a row, all rows behind one prompt; no sampling.
 Bench::Step Bench::step_of(int64_t rows) {
   if (const auto known = steps_.find(rows); known != steps_.end()) return known->second;
   at::NoGradGuard no_gradients;
   nn::KvCache cache = model::make_cache(model_, options_.compute);
-  const int64_t n = fitting(prompt_of_decode, tokens_made);
+  const int64_t n = fitting(prompt_of_decode, written());
   const int prompt = cache.open();
   const model::ForwardOptions forward{.compute = options_.compute, .cache = &cache};
   model::forward(model_, model::pack({{random_ids(model_, n), prompt}}, model_.config.vocab, &cache), forward);
@@ -159,7 +164,8 @@ Bench::Step Bench::step_of(int64_t rows) {
   };
   Step step{INFINITY};
   timed(1);
-  step.passes = std::clamp<int64_t>(int64_t(0.3 / timed(1)), 2, tokens_made - 1);
+  step.passes = options_.new_tokens;
+  if (step.passes == 0) step.passes = std::clamp<int64_t>(int64_t(0.3 / timed(1)), 2, tokens_made - 1);
   for (int i = 0; i < options_.repeat; ++i) step.seconds = std::min(step.seconds, timed(step.passes));
   step.floor = cached_floor(double(n) + double(rows) * double(step.passes + 1) / 2);  // the prompt is read once
   return steps_[rows] = step;
@@ -168,7 +174,7 @@ Bench::Step Bench::step_of(int64_t rows) {
 void Bench::decode(const Emit& emit) {
   for (const int64_t rows : options_.rows) {
     const Step step = step_of(rows);
-    const auto prompt = random_ids(model_, fitting(prompt_of_decode, tokens_made));
+    const auto prompt = random_ids(model_, fitting(prompt_of_decode, written()));
     Looped looped;
     for (int i = 0; i < options_.repeat; ++i) loop("", prompt, rows, step.passes + 1, looped);
     const double products = 2 * weights_.parameters * double(rows) / peaks_.flops;
@@ -178,6 +184,7 @@ void Bench::decode(const Emit& emit) {
           step.floor,
           double(rows),
           {{"tokens", prompt.size()},
+           {"new_tokens", step.passes},
            {"loop_ms", 1000 * (looped.step - step.seconds)},
            {"products_ratio", products / step.seconds}}});
   }

@@ -8,6 +8,7 @@ struct BenchOptions {
   nn::Compute compute = nn::Compute::fast;
   int64_t tokens = 0;  // of a prefill; 0: 512, or as many as the context holds
   std::vector<int64_t> rows{1, 4, 16, 64};
+  int64_t new_tokens = 0;    // of decode, a row; 0: up to 32, as many as take a third of a second
   int repeat = 3;            // the best counts
   int64_t kept_blocks = -1;  // of lora's step; see model::ForwardOptions
 };
@@ -61,6 +62,7 @@ class Bench {
   void lora(const Emit& emit);
   void sampler(const Emit& emit);
 
+  int64_t written() const;                              // tokens that a row of decode chooses, at most
   int64_t fitting(int64_t prompt, int64_t more) const;  // as much of a prompt as leaves room for more tokens
   Step step_of(int64_t rows);
   void loop(const std::string& text, std::vector<int32_t> tokens, int64_t samples, int64_t most, Looped& best) const;

@@ -105,6 +105,8 @@ TEST(BenchTest, every_work_gives_rows_with_their_keys) {
   const Json prefill = rows_of(bench, "prefill").at(0);
   EXPECT_DOUBLE_EQ(prefill.at("floor"), 40 / prefill_floor(bench.weights(), peaks, 40));
   EXPECT_EQ(rows_of(bench, "decode").at(1).at("rows"), 3);
+  Bench longer = bench_of(*model, {.tokens = 40, .rows = {2}, .new_tokens = 70});
+  EXPECT_EQ(rows_of(longer, "decode").at(0).at("new_tokens"), 70);
   const Json capture = rows_of(bench, "capture").at(0);
   for (const char* share : {"times_unused", "times_unused_step"})
     EXPECT_TRUE(capture.at(share) > 0.2 && capture.at(share) < 5) << capture;
@@ -183,6 +185,7 @@ TEST(BenchTest, wrong_calls_say_what_to_give) {
   expect(ken("--shape llama-2m --work decod"), 2, "did you mean decode");
   expect(ken("--shape llama-2m --rows 1,0"), 2, "--rows");
   expect(ken("--shape llama-2m --rows 1,two"), 2, "--rows");
+  expect(ken("--shape llama-2m --work decode --new-tokens 999999"), 2, "leaves no room for a prompt");
   expect(ken("--work decode"), 2, "give either a model's file or a --shape");
   expect(ken("almanac --shape llama-2m"), 2, "give either a model's file or a --shape");
   expect(ken("almanac --save x.gguf"), 2, "give its --shape");
