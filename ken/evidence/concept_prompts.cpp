@@ -65,6 +65,13 @@ std::vector<std::string> of_texts(ConceptPrompts& items, const AnalysisInput& in
   return labels;
 }
 
+std::vector<char> right_of(const std::vector<generate::Generated>& given,
+                           const std::vector<const std::vector<std::string>*>& answers) {
+  std::vector<char> right;
+  for (size_t i = 0; i < given.size(); ++i) right.push_back(data::same_answer(given[i].text, *answers[i]));
+  return right;
+}
+
 }  // namespace
 
 Questions Questions::of(const std::vector<size_t>& chosen) const {
@@ -87,8 +94,7 @@ Questions ask_questions(const AnalysisInput& input, const std::function<bool(con
     }
   }
   all.given = greedy_answers(input.model, all.requests, input.compute);
-  for (size_t i = 0; i < all.given.size(); ++i)
-    all.right.push_back(data::same_answer(all.given[i].text, *all.answers[i]));
+  all.right = right_of(all.given, all.answers);
   return all;
 }
 
@@ -96,10 +102,7 @@ std::vector<char> right_answers(const AnalysisInput& input, const Questions& que
                                 const std::vector<generate::ControlSpec>& controls) {
   auto requests = questions.requests;
   for (auto& request : requests) request.controls = controls;
-  const auto given = greedy_answers(input.model, requests, input.compute);
-  std::vector<char> right;
-  for (size_t i = 0; i < given.size(); ++i) right.push_back(data::same_answer(given[i].text, *questions.answers[i]));
-  return right;
+  return right_of(greedy_answers(input.model, requests, input.compute), questions.answers);
 }
 
 Others other_questions(const AnalysisInput& input, const std::string& relation, bool last) {

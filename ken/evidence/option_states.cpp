@@ -74,14 +74,10 @@ std::vector<Tensor> option_states(const model::Model& model, const std::vector<O
   const at::NoGradGuard no_gradients;
   Reader reader(model, points, pool, compute);
   std::vector<Tensor> results;
-  for (size_t first = 0, end; first < items.size(); first = end) {
-    int64_t tokens = 0;
-    for (end = first; end < items.size(); ++end) {
-      tokens += int64_t(items[end].prompt.size());
-      if (end > first && tokens > readout::max_pass_tokens) break;
+  for (const auto& [first, end] : readout::passes(items.size(), [&](size_t i) { return items[i].prompt.size(); })) {
+    for (size_t i = first; i < end; ++i)
       results.push_back(
-          at::zeros({int64_t(items[end].options.size()), int64_t(points.size()), model.config.d_model}, at::kFloat));
-    }
+          at::zeros({int64_t(items[i].options.size()), int64_t(points.size()), model.config.d_model}, at::kFloat));
     reader.read({items.begin() + long(first), items.begin() + long(end)},
                 {results.begin() + long(first), results.begin() + long(end)});
     if (progress) progress("answers", end, items.size(), "");

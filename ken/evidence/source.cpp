@@ -3,6 +3,7 @@
 #include "ken/data/facts.h"
 #include "ken/evidence/asking.h"
 #include "ken/evidence/options.h"
+#include "ken/stats/finite.h"
 
 namespace ken::evidence {
 
@@ -54,8 +55,7 @@ Source trace(const model::Model& model, const generate::Request& request, const 
 
 Json probabilities(const Source& source) {
   const auto pair = [](double with, double without) {
-    const auto number = [](double p) { return std::isfinite(p) ? Json(p) : Json(nullptr); };
-    return Json{{"with_context", number(with)}, {"without", number(without)}};
+    return Json{{"with_context", stats::finite_or_null(with)}, {"without", stats::finite_or_null(without)}};
   };
   return {{"answer", pair(source.p_with, source.p_without)},
           {"closed_book_answer", pair(source.memory_with, source.memory_without)}};

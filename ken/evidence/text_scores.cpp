@@ -58,16 +58,11 @@ std::vector<TextScores> score_texts(const model::Model& model, const std::vector
     scores.push_back({std::vector<double>(text.size(), NAN), {}});
     scores.back().alternatives.resize(text.size());
   }
-  for (size_t begin = 0, end = 0; begin < texts.size(); begin = end) {
+  for (const auto& [begin, end] : readout::passes(texts.size(), [&](size_t i) { return texts[i].size(); })) {
     std::vector<model::Row> rows;
-    int64_t tokens = 0;
     // A cache as in decoding, so that the arithmetic is that of an answer.
     nn::KvCache cache = model::make_cache(model, compute);
-    for (; end < texts.size() && (end == begin || tokens + int64_t(texts[end].size()) <= readout::max_pass_tokens);
-         ++end) {
-      rows.push_back({texts[end], cache.open(), model::Phase::prefill});
-      tokens += int64_t(texts[end].size());
-    }
+    for (size_t t = begin; t < end; ++t) rows.push_back({texts[t], cache.open(), model::Phase::prefill});
     std::vector<Place> places;
     int64_t row = 0;
     for (size_t t = begin; t < end; ++t, ++row)

@@ -13,7 +13,7 @@ int Stream::fork() const {
 
 void Stream::append(int32_t token) {
   if (ahead.empty() || ahead.front() != token) {
-    cache->truncate(cached, length());
+    if (!ahead.empty()) cache->truncate(cached, length());
     ahead.clear();
     pending = {token};
     return;

@@ -18,6 +18,17 @@ struct Reading {
   const Stream& of() const { return row->streams[stream]; }
 };
 
+// A row one of whose twins guesses what comes next, reading its own guesses one by one.
+struct Drafting {
+  Active* row;
+  size_t twin;     // its stream
+  size_t most;     // guesses
+  int64_t length;  // of the twin's sequence before
+  std::vector<int32_t> tokens = {};
+  std::vector<Tensor> logits = {};  // before each guess, and after the last
+  Stream& stream() const { return row->streams[twin]; }
+};
+
 namespace {
 
 // A second model's logits are combined with the main model's token by token.
@@ -85,16 +96,14 @@ void Scheduler::end_cancelled() {
       finish(*row, "interrupted");
     }
   retire();
-  std::deque<std::shared_ptr<Job>> left;
-  for (auto& job : waiting_) {
+  for (auto& job : std::exchange(waiting_, {})) {
     if (!job->cancelled) {
-      left.push_back(std::move(job));
+      waiting_.push_back(std::move(job));
       continue;
     }
     for (auto& result : job->results) result.finish = "interrupted";
     over(*job);
   }
-  waiting_ = std::move(left);
 }
 
 // Lets requests in while streams and the tokens of the next pass allow it; at least one, so that the loop goes on.
@@ -204,59 +213,60 @@ void Scheduler::open_streams(Active& row, Prompt prompt) {
   row.result.reused = int64_t(row.prompt.size() - row.streams[0].pending.size());
 }
 
-// Rows whose Control names a twin that drafts: it reads its own guesses one by one, and the row's other streams find
-// them behind their pending token.
+namespace {
+
+std::optional<Drafting> drafting(Active& row) {
+  const int64_t left = row.request().max_tokens - int64_t(row.result.tokens.size());
+  if (row.done || row.result.tokens.empty() || row.streams[0].pending.empty() || left < 2) return std::nullopt;
+  for (const auto& c : row.controls) {
+    const Draft draft = c.control->draft();
+    if (draft.tokens < 1 || draft.twin >= c.twins) continue;
+    for (size_t s = 0; s < row.streams.size(); ++s)
+      if (!row.taps(s).empty()) return std::nullopt;
+    const size_t twin = c.first_twin + draft.twin;
+    return Drafting{&row, twin, size_t(std::min(draft.tokens, left - 1)), row.streams[twin].length()};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+// The row's other streams find the guesses behind their pending token.
 void Scheduler::draft() {
-  struct Drafting {
-    Active* row;
-    Stream* stream;
-    size_t most;
-    int64_t length;
-    std::vector<int32_t> tokens = {};
-    std::vector<Tensor> logits = {};
-  };
   std::vector<Drafting> all;
   size_t passes = 0;
-  for (auto& row : active_) {
-    const int64_t left = row->request().max_tokens - int64_t(row->result.tokens.size());
-    if (row->done || row->result.tokens.empty() || row->streams[0].pending.empty() || left < 2) continue;
-    for (const auto& c : row->controls) {
-      const Draft draft = c.control->draft();
-      if (draft.tokens < 1 || draft.twin >= c.twins) continue;
-      bool tapped = false;
-      for (size_t s = 0; s < row->streams.size(); ++s) tapped = tapped || !row->taps(s).empty();
-      if (tapped) break;
-      Stream& stream = row->streams[c.first_twin + draft.twin];
-      all.push_back({row.get(), &stream, size_t(std::min(draft.tokens, left - 1)), stream.length()});
-      passes = std::max(passes, all.back().most + 1);
-      break;
+  for (auto& row : active_)
+    if (auto d = drafting(*row)) {
+      d->logits.resize(d->most + 1);
+      passes = std::max(passes, d->logits.size());
+      all.push_back(std::move(*d));
     }
-  }
   try {
-    for (size_t i = 0; i < passes; ++i) {
-      std::vector<Reading> readings;
-      for (auto& d : all) {
-        if (i > d.most) continue;
-        d.logits.resize(d.most + 1);
-        readings.push_back({d.row, size_t(d.stream - d.row->streams.data()),
-                            i == 0 ? d.stream->pending : std::vector{d.tokens.back()}, d.stream->cached, &d.logits[i]});
-      }
-      read(readings);
-      for (auto& d : all)
-        if (i < d.most)
-          d.tokens.push_back(sample({d.logits[i].data_ptr<float>(), size_t(d.logits[i].numel())},
-                                    d.row->request().sampling, d.row->sequence(), d.row->result.tokens.size() + i));
-    }
+    for (size_t i = 0; i < passes; ++i) read_guesses(all, i);
   } catch (...) {  // the pass that follows reads without drafts, and says whose fault it was
-    for (auto& d : all) d.stream->cache->truncate(d.stream->cached, d.length);
+    for (auto& d : all) d.stream().cache->truncate(d.stream().cached, d.length);
     return;
   }
   for (auto& d : all) {
     for (auto& stream : d.row->streams) stream.ahead = d.tokens;
-    d.stream->pending.clear();
-    d.stream->logits = d.logits[0];
-    d.stream->after_ahead = at::stack(std::vector<Tensor>(d.logits.begin() + 1, d.logits.end()));
+    d.stream().pending.clear();
+    d.stream().logits = d.logits[0];
+    d.stream().after_ahead = at::stack(std::vector<Tensor>(d.logits.begin() + 1, d.logits.end()));
   }
+}
+
+// The i-th pass of the twins: their pending token, then guess after guess.
+void Scheduler::read_guesses(std::vector<Drafting>& all, size_t i) {
+  std::vector<Reading> readings;
+  for (auto& d : all)
+    if (i <= d.most)
+      readings.push_back(
+          {d.row, d.twin, i == 0 ? d.stream().pending : std::vector{d.tokens.back()}, d.stream().cached, &d.logits[i]});
+  read(readings);
+  for (auto& d : all)
+    if (i < d.most)
+      d.tokens.push_back(sample({d.logits[i].data_ptr<float>(), size_t(d.logits[i].numel())}, d.row->request().sampling,
+                                d.row->sequence(), d.row->result.tokens.size() + i));
 }
 
 // One forward pass over every stream that holds pending tokens. If it fails, each row is read alone: a request's

@@ -17,6 +17,7 @@ using Done = std::function<void(Outcome)>;
 
 struct Job;     // a request and its results
 struct Active;  // a row: one generation under way
+struct Drafting;
 struct Reading;
 struct Stream;
 
@@ -50,6 +51,7 @@ class Scheduler {
   void start(const std::shared_ptr<Job>& job);
   void open_streams(Active& row, Prompt prompt);
   void draft();
+  void read_guesses(std::vector<Drafting>& all, size_t i);
   void pass();
   void read(const std::vector<Reading>& readings);
   void read_with(const model::Model& model, const std::vector<Reading>& readings);

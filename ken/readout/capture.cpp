@@ -158,16 +158,8 @@ class Capturer {
   // The block's activations, in passes of its own: what is in them does not depend on where a run began.
   void run(const Block& block, const fs::path& file) {
     begin(block);
-    size_t first = 0;
-    int64_t tokens = 0;
-    for (size_t i = 0; i <= block.reads.size(); ++i) {
-      const int64_t more = i < block.reads.size() ? int64_t(block.reads[i].tokens.size()) : 0;
-      if (i > first && (i == block.reads.size() || tokens + more > max_pass_tokens)) {
-        pass(block, first, i);
-        first = i, tokens = 0;
-      }
-      tokens += more;
-    }
+    for (const auto& [first, last] : passes(block.reads.size(), [&](size_t i) { return block.reads[i].tokens.size(); }))
+      pass(block, first, last);
     write(block, file);
   }
 

@@ -221,12 +221,13 @@ std::vector<Tensor> answer_states(const model::Model& model, const std::vector<s
                                   nn::Compute compute) {
   const at::NoGradGuard no_gradients;
   std::vector<Tensor> result(prompts.size());
-  for (size_t first = 0, last = 0; first < prompts.size(); first = last) {
+  const auto tokens_of = [&](size_t i) { return prompts[i].size() + answers[i].size(); };
+  for (const auto& [begin, end] : passes(prompts.size(), tokens_of)) {
+    const size_t first = begin;
     std::vector<model::Row> rows;
-    for (int64_t tokens = 0; last < prompts.size() && tokens < max_pass_tokens; ++last) {
-      rows.push_back({prompts[last]});
-      for (size_t t = 0; t + 1 < answers[last].size(); ++t) rows.back().tokens.push_back(answers[last][t]);
-      tokens += int64_t(rows.back().tokens.size());
+    for (size_t i = begin; i < end; ++i) {
+      rows.push_back({prompts[i]});
+      for (size_t t = 0; t + 1 < answers[i].size(); ++t) rows.back().tokens.push_back(answers[i][t]);
     }
     const auto keep = [&](const Tensor& x, const model::Site& site) {
       const size_t i = first + size_t(site.sequence);

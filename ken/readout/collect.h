@@ -5,6 +5,7 @@
 
 #include "ken/base/progress.h"
 #include "ken/model/model.h"
+#include "ken/readout/passes.h"
 #include "ken/text/chat_tokens.h"
 
 namespace ken::readout {
@@ -52,8 +53,6 @@ struct States {
 
 // "blocks.*.hook_resid_post" -> one name a layer.
 std::vector<std::string> expand_points(const std::vector<std::string>& points, const model::Config& config);
-
-inline constexpr int64_t max_pass_tokens = 4096;  // of a packed pass over several prompts
 
 // `points` are tap names ("hook_embed", "blocks.*.hook_resid_post"), expanded to layers. All must hold rows of one
 // width; heads are flattened. With several points of one pass, collect them together.

@@ -139,13 +139,10 @@ void read_rows(const model::Model& model, const std::vector<Rows>& all, const st
                     return std::optional<Tensor>();
                   }});
   const model::TapPlan plan(model.config, std::move(taps));
-  for (size_t last = 0; first < all.size(); first = last) {
+  for (const auto& pass : passes(all.size(), [&](size_t i) { return all[i].tokens.size(); })) {
+    first = pass.first;
     std::vector<model::Row> rows;
-    int64_t tokens = 0;
-    while (last < all.size() && (rows.empty() || tokens + int64_t(all[last].tokens.size()) <= max_pass_tokens)) {
-      tokens += int64_t(all[last].tokens.size());
-      rows.push_back({all[last++].tokens});
-    }
+    for (size_t i = pass.first; i < pass.last; ++i) rows.push_back({all[i].tokens});
     model::forward(model, model::pack(rows, model.config.vocab),
                    {.compute = compute, .taps = &plan, .logits = model::ForwardOptions::Logits::none});
   }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/stats/finite.h"
 
 namespace ken::readout {
 namespace {
@@ -34,9 +35,8 @@ double auroc_in(std::span<const double> scores, std::span<const int> labels, std
   return some.empty() ? NAN : stats::auroc(some, some_labels);
 }
 
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json mean_or_null(const std::vector<double>& values) {
-  return values.empty() ? Json(nullptr) : finite_or_null(stats::mean_of(values));
+  return values.empty() ? Json(nullptr) : stats::finite_or_null(stats::mean_of(values));
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ Json cross_matrix(const Tensor& scores, std::span<const int> labels, std::span<c
     Json row = Json::array(), gain = Json::array();
     for (int b = 0; b < int(names.size()); ++b) {
       const double area = auroc_in(of, labels, set, b), plain = auroc_in(baseline, labels, set, b);
-      row.push_back(finite_or_null(area)), gain.push_back(finite_or_null(area - plain));
+      row.push_back(stats::finite_or_null(area)), gain.push_back(stats::finite_or_null(area - plain));
       if (std::isnan(area)) continue;
       (a == b ? within : across).push_back(area);
       if (a != b) above.push_back(area - plain);

@@ -50,14 +50,12 @@ SavedRun::SavedRun(const model::Model& model, std::vector<std::vector<int32_t>> 
                       }});
   const model::TapPlan plan(model.config, std::move(taps));
   std::vector<Tensor> logits;
-  for (size_t end; first < prompts_.size(); first = end) {
+  for (const auto& pass : passes(prompts_.size(), [&](size_t i) { return length(i); })) {
+    first = pass.first;
     std::vector<model::Row> rows;
-    end = first;
-    for (int64_t tokens = 0; end < prompts_.size() && (rows.empty() || tokens + length(end) <= max_pass_tokens);
-         ++end) {
-      tokens += length(end);
+    for (size_t i = pass.first; i < pass.last; ++i) {
       cached_.push_back(cache_.open());
-      rows.push_back({prompts_[end], cached_.back(), model::Phase::prefill});
+      rows.push_back({prompts_[i], cached_.back(), model::Phase::prefill});
     }
     logits.push_back(model::forward(model, model::pack(rows, model.config.vocab, &cache_),
                                     {.compute = compute, .taps = &plan, .cache = &cache_})

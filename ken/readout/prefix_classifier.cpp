@@ -3,6 +3,7 @@
 #include "ken/base/error.h"
 #include "ken/readout/collect.h"
 #include "ken/readout/probe_kinds.h"
+#include "ken/stats/finite.h"
 #include "ken/stats/stats.h"
 
 namespace ken::readout {
@@ -86,9 +87,8 @@ PrefixFit fit_prefix_classifier(const model::Model& model, std::vector<LabelledC
   Prefixes all;
   double having = 0;
   for (const auto& text : texts) having += text.has;
-  for (size_t first = 0, last = 0; first < texts.size(); first = last) {
-    for (int64_t tokens = 0; last < texts.size() && (last == first || tokens <= max_pass_tokens); ++last)
-      tokens += int64_t(texts[last].prompt.size() + texts[last].continuation.size());
+  const auto tokens_of = [&](size_t i) { return texts[i].prompt.size() + texts[i].continuation.size(); };
+  for (const auto& [first, last] : passes(texts.size(), tokens_of)) {
     add_prefixes(model, texts, first, last, point, compute, all);
     if (progress) progress("prefixes", last, texts.size(), "");
   }
@@ -115,7 +115,7 @@ PrefixFit fit_prefix_classifier(const model::Model& model, std::vector<LabelledC
     }
     result.classifier.heat.push_back(scores.empty() ? 1.0 : heat_of(scores, labels));
     const double area = scores.empty() ? NAN : stats::auroc(scores, labels);
-    result.table["auroc_by_part"].push_back(std::isfinite(area) ? Json(area) : Json());
+    result.table["auroc_by_part"].push_back(stats::finite_or_null(area));
     result.table["heat_by_part"].push_back(result.classifier.heat.back());
   }
   return result;

@@ -115,10 +115,7 @@ Interchanges::Interchanges(const model::Model& model, const std::vector<std::vec
   }
   for (const Swap& swap : swaps)
     if (sequences_.at(swap.base) < 0) sequences_[swap.base] = cache_.open();
-  for (size_t first = 0, last = 0; first < prompts.size(); first = last) {
-    int64_t tokens = 0;
-    while (last < prompts.size() && (last == first || tokens + int64_t(prompts[last].size()) <= max_pass_tokens))
-      tokens += int64_t(prompts[last++].size());
+  for (const auto& [first, last] : passes(prompts.size(), [&](size_t i) { return prompts[i].size(); })) {
     read(prompts, first, last);
     if (progress) progress("interchange states", last, prompts.size(), "");
   }

@@ -3,12 +3,11 @@
 #include <random>
 
 #include "ken/base/error.h"
+#include "ken/stats/finite.h"
 
 namespace ken::server {
 
 using generate::Generated;
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 Reply json_reply(const Json& json) { return {.body = dumped(json)}; }
 
@@ -58,12 +57,12 @@ Json knowledge_of(const Generated& answer) {
   Json tokens = Json::array(), entropies = Json::array();
   for (const double l : answer.logprobs) tokens.push_back(std::exp(l));
   for (const double e : answer.entropies) entropies.push_back(e);
-  Json result{{"probability", finite(std::exp(answer.logprob()))},
+  Json result{{"probability", stats::finite_or_null(std::exp(answer.logprob()))},
               {"token_probabilities", std::move(tokens)},
               {"entropies", std::move(entropies)}};
   for (const auto& [name, values] : answer.notes) {
     Json& list = result["notes"][name] = Json::array();
-    for (const double value : values) list.push_back(finite(value));
+    for (const double value : values) list.push_back(stats::finite_or_null(value));
   }
   return result;
 }

@@ -26,7 +26,6 @@ Json knowledge_of_call(const Exchange& exchange, const Engine& engine);
 // Without a chat template an answer begins with the blank that its prompt's form leaves to it; it is no part of a
 // message.
 std::string_view message_text(const Exchange& exchange, const Setup& setup, std::string_view text);
-Json finite(double value);  // null where it is not
 Reply json_reply(const Json& json);
 
 }  // namespace ken::server

@@ -2,6 +2,7 @@
 #include "ken/base/error.h"
 #include "ken/evidence/source.h"
 #include "ken/server/frame.h"
+#include "ken/stats/finite.h"
 
 namespace ken::server {
 namespace {
@@ -36,8 +37,9 @@ Json source_json(const evidence::Source& source) {
   // How far apart the two sources are: the passage's answer is likelier for it by so much.
   return {{"name", source.name},
           {"closed_book_answer", source.without.text},
-          {"conflict",
-           source.without.text.empty() ? Json(nullptr) : finite(std::log(source.p_with) - std::log(source.p_without))},
+          {"conflict", source.without.text.empty()
+                           ? Json(nullptr)
+                           : stats::finite_or_null(std::log(source.p_with) - std::log(source.p_without))},
           {"probabilities", evidence::probabilities(source)}};
 }
 
@@ -76,7 +78,7 @@ Reply answer_measured(Engine& engine, const Setup& setup, Exchange exchange) {
                                    engine.step_others();
                                  }});
     for (const auto& estimator : scores)
-      ken["confidence"][estimator.name] = {{"score", finite(estimator.score(all[0]))},
+      ken["confidence"][estimator.name] = {{"score", stats::finite_or_null(estimator.score(all[0]))},
                                            {"direction", estimator.entry->card.direction}};
     if (call.ken.source)
       ken["source"] = source_json(evidence::trace(engine.model(), *asked.request, all[0].greedy, all[1].greedy,
@@ -86,7 +88,8 @@ Reply answer_measured(Engine& engine, const Setup& setup, Exchange exchange) {
   std::string text = found.greedy.text;
   if (setup.calibration) {
     const double sure = setup.calibration->confidence(found);
-    ken["calibrated"] = {{"confidence", finite(sure)}, {"estimator", setup.calibration->estimator.definition()}};
+    ken["calibrated"] = {{"confidence", stats::finite_or_null(sure)},
+                         {"estimator", setup.calibration->estimator.definition()}};
     ken["abstained"] = call.ken.abstain_under && !(sure >= *call.ken.abstain_under);
     if (ken["abstained"].get<bool>()) text = "I don't know.";
   }

@@ -3,6 +3,7 @@
 #include "ken/base/error.h"
 #include "ken/server/frame.h"
 #include "ken/server/stream.h"
+#include "ken/stats/finite.h"
 
 namespace ken::server {
 namespace {
@@ -99,7 +100,7 @@ class Chunks {
       reused_ += news.sample == 0 ? size_t(sent.answer.reused) : 0;
       written_ += sent.answer.tokens.size();
       Json last = choice(news, "", scored_tokens(sent.answer), finish_reason(sent.answer));
-      last["ken"]["probability"] = finite(std::exp(sent.answer.logprob()));
+      last["ken"]["probability"] = stats::finite_or_null(std::exp(sent.answer.logprob()));
       return chunk(frame_.with(Json::array({std::move(last)})));
     }
     append(sent.answer.tokens, news.more.tokens);

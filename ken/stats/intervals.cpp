@@ -5,6 +5,7 @@
 
 #include "ken/base/rng.h"
 #include "ken/stats/checks.h"
+#include "ken/stats/finite.h"
 #include "ken/stats/stats.h"
 
 namespace ken::stats {
@@ -25,8 +26,6 @@ void set_interval(Number& number, std::vector<double> resampled) {
   number.low = quantile(resampled, 0.025);
   number.high = quantile(resampled, 0.975);
 }
-
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 }  // namespace
 

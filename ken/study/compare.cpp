@@ -8,6 +8,7 @@
 
 #include "ken/base/error.h"
 #include "ken/stats/compare.h"
+#include "ken/stats/finite.h"
 #include "ken/stats/stats.h"
 
 namespace ken::study {
@@ -147,8 +148,6 @@ std::pair<double, const char*> tested(const Json& a, const Json& b, bool point) 
   return {stats::from_intervals(ea, eb), "intervals"};
 }
 
-Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 Json matched(const Found& a, const Found& b) {
   const auto [p, test] = tested(*a.number, *b.number, a.point);
   const auto part = [](const Json& number) {
@@ -161,11 +160,12 @@ Json matched(const Found& a, const Found& b) {
           {"metric", same_metric ? a.number->at("metric") : Json(nullptr)},
           {"a", part(*a.number)},
           {"b", part(*b.number)},
-          {"difference", same_metric ? or_null(real(b.number->at("value")) - real(a.number->at("value"))) : Json()},
+          {"difference",
+           same_metric ? stats::finite_or_null(real(b.number->at("value")) - real(a.number->at("value"))) : Json()},
           {"share", is_proportion(*a.number) && is_proportion(*b.number)},
           {"curve", a.point},
           {"test", std::isnan(p) ? Json(nullptr) : Json(test)},
-          {"p", or_null(p)}};
+          {"p", stats::finite_or_null(p)}};
 }
 
 // A number measured on exactly the questions that were paired gets the paired test, which sees more.
@@ -202,7 +202,7 @@ void correct(Json& comparison) {
   size_t beyond = 0, count = 0;
   for (size_t i = 0; i < family.size(); ++i) {
     Json& item = *family[i];
-    item["p_holm"] = or_null(adjusted[i]);
+    item["p_holm"] = stats::finite_or_null(adjusted[i]);
     item["beyond_chance"] = adjusted[i] < alpha;
     beyond += adjusted[i] < alpha;
     count += !std::isnan(adjusted[i]);

@@ -158,7 +158,7 @@ AnalysisResult run(const AnalysisInput& input, const Json& params) {
                                            {kind, params.at("tolerance")}, moments);
     erasure.point = point;
     const Tensor before = states(judged_prompts, taps), after = erasure.erased(before);
-    readings.push_back(states(judged_prompts, std::vector<model::Tap>{}));
+    readings.push_back(taps.empty() ? before : states(judged_prompts, std::vector<model::Tap>{}));
     readings.push_back(after);
     layers.push_back({{"point", point},
                       {"rank", erasure.left.size(1)},
@@ -199,8 +199,9 @@ const Register<ControlEntry> control{
               .family = "steer",
               .title = "LEACE",
               .paper = "arXiv 2306.03819",
-              .sentence = "Erases a concept from the states while the model answers: after it no linear probe reads "
-                          "the concept's classes there.",
+              .sentence =
+                  "Erases a concept from the states while the model answers, so that linear probes read less of "
+                  "the concept's classes there.",
               .params = {{"file", "", "what 'ken steer leace -o FILE' fitted; empty: a random direction"},
                          {"strength", 1.0, "share of the erasure; 0 changes nothing", -10, 10},
                          {"where",
