@@ -60,21 +60,21 @@ struct Inputs {
   PanelRows rows;
 
   Inputs(const Tensor& x, bool integers, bool plain) {
-    const int64_t n = x.size(0), in = x.size(1);
-    rows.rows = n;
+    const int64_t n = x.size(0), in = x.size(1), tile = rows_a_tile(n, cpu()), all = (n + tile - 1) / tile * tile;
+    rows.rows = n, rows.tile = tile;
     if (plain) {
       bf16 = x.to(at::kBFloat16);
       rows.bf16 = bf16_data(bf16);
     }
     if (!integers) return;
-    q = at::empty({n, in}, x.options().dtype(at::kChar));
-    scale = at::empty({n, in / 32}, x.options().dtype(at::kFloat));
-    sums = at::empty({n, in / 16}, x.options().dtype(at::kInt));
+    q = at::empty({all, in}, x.options().dtype(at::kChar));
+    scale = at::empty({all, in / 32}, x.options().dtype(at::kFloat));
+    sums = at::empty({all, in / 16}, x.options().dtype(at::kInt));
     auto* to = q.data_ptr<int8_t>();
     rows.q = to, rows.scale = scale.data_ptr<float>(), rows.sums = sums.data_ptr<int32_t>();
     with_data(x, [&](const auto* data) {
       const auto run = [&](int64_t begin, int64_t end) {
-        quantize_rows(data, in, begin, end, to, scale.data_ptr<float>(), sums.data_ptr<int32_t>());
+        quantize_rows(data, in, begin, end, tile, to, scale.data_ptr<float>(), sums.data_ptr<int32_t>());
       };
       if (n * in < 65536) return run(0, n);
       at::parallel_for(0, n, 1, run);

@@ -119,7 +119,7 @@ void pack_singles(const StoredMatrix& from, int64_t panel, float* to) {
 
 // A block with NaN or infinity gets the scale NaN, so that damage is seen in the result.
 template <typename T>
-KEN_INLINE void quantize_block(const T* x, int8_t* q, float* scale, int32_t* sums) {
+KEN_INLINE void quantize_block(const T* x, int64_t tile, int8_t* q, float* scale, int32_t* sums) {
   float values[32], largest = 0, damage = 0;
 #pragma omp simd
   for (int i = 0; i < 32; ++i) values[i] = load(x[i]);
@@ -132,7 +132,7 @@ KEN_INLINE void quantize_block(const T* x, int8_t* q, float* scale, int32_t* sum
   if (damage != 0 || largest < 0x1p-120f) {  // not finite; or 127 / largest would leave the range
     *scale = damage == 0 ? 0.0f : NAN;
     std::memset(q, 0, 32);
-    sums[0] = sums[1] = 0;
+    sums[0] = sums[tile] = 0;
     return;
   }
   const float inverse = 127.0f / largest;
@@ -140,31 +140,36 @@ KEN_INLINE void quantize_block(const T* x, int8_t* q, float* scale, int32_t* sum
   int32_t levels[32];
 #pragma omp simd
   for (int i = 0; i < 32; ++i) levels[i] = int32_t(std::nearbyint(values[i] * inverse));
-  for (int half = 0; half < 2; ++half) {
-    int32_t part = 0;
-#pragma omp simd reduction(+ : part)
-    for (int i = 0; i < 16; ++i) part += levels[16 * half + i];
-    sums[half] = part;
-  }
+  int32_t first = 0, second = 0;
+#pragma omp simd reduction(+ : first)
+  for (int i = 0; i < 16; ++i) first += levels[i];
+#pragma omp simd reduction(+ : second)
+  for (int i = 16; i < 32; ++i) second += levels[i];
+  sums[0] = first, sums[tile] = first + second;
 #pragma omp simd
   for (int i = 0; i < 32; ++i) q[i] = int8_t(levels[i]);
 }
 template <typename T>
-KEN_INLINE void quantize_any(const T* x, int64_t in, int64_t begin, int64_t end, int8_t* q, float* scale,
+KEN_INLINE void quantize_any(const T* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q, float* scale,
                              int32_t* sums) {
-  for (int64_t b = begin * (in / 32); b < end * (in / 32); ++b)
-    quantize_block(x + 32 * b, q + 32 * b, scale + b, sums + 2 * b);
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t first = row / tile * (in / 32), r = row % tile;
+    for (int64_t b = 0; b < in / 32; ++b) {
+      const int64_t block = (first + b) * tile;
+      quantize_block(x + row * in + 32 * b, tile, q + 32 * (block + r), scale + block + r, sums + 2 * block + r);
+    }
+  }
 }
 
 }  // namespace
 
-KEN_CLONES void quantize_rows(const float* x, int64_t in, int64_t begin, int64_t end, int8_t* q, float* scale,
-                              int32_t* sums) {
-  quantize_any(x, in, begin, end, q, scale, sums);
+KEN_CLONES void quantize_rows(const float* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q,
+                              float* scale, int32_t* sums) {
+  quantize_any(x, in, begin, end, tile, q, scale, sums);
 }
-KEN_CLONES void quantize_rows(const uint16_t* x, int64_t in, int64_t begin, int64_t end, int8_t* q, float* scale,
-                              int32_t* sums) {
-  quantize_any(x, in, begin, end, q, scale, sums);
+KEN_CLONES void quantize_rows(const uint16_t* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q,
+                              float* scale, int32_t* sums) {
+  quantize_any(x, in, begin, end, tile, q, scale, sums);
 }
 
 bool has_panels(const StoredMatrix& from) {

@@ -1,5 +1,7 @@
 // From a stored matrix to panels, and from rows of activations to what products with panels read.
 #pragma once
+#include <algorithm>
+
 #include "ken/kernels/cpu.h"
 #include "ken/kernels/panels.h"
 #include "ken/kernels/stored.h"
@@ -16,9 +18,19 @@ Panels single_form(const StoredMatrix& from);
 // Fills panels [begin, end); levels and scales point at zeros.
 void pack_panels(const StoredMatrix& from, const Panels& to, int64_t begin, int64_t end);
 
-// Rows [begin, end) to int8: by 32 inputs x ~ scale q, |q| <= 127, scale = max |x| / 127. x f32 or bf16 [rows, in].
-void quantize_rows(const float* x, int64_t in, int64_t begin, int64_t end, int8_t* q, float* scale, int32_t* sums);
-void quantize_rows(const uint16_t* x, int64_t in, int64_t begin, int64_t end, int8_t* q, float* scale, int32_t* sums);
+// Rows that a CPU kind takes at once, and so wants side by side: in a wider tile they would lie in a part of the
+// cache's sets only.
+constexpr int64_t rows_a_tile(int64_t rows, Cpu kind) {
+  if (rows < 4) return rows < 3 ? std::max<int64_t>(rows, 1) : 4;
+  return kind == Cpu::amx ? 16 : kind == Cpu::avx512 || kind == Cpu::avx512_bf16 ? 8 : 4;
+}
+
+// Rows [begin, end) to int8 as PanelRows has them: by 32 inputs x ~ scale q, |q| <= 127, scale = max |x| / 127. x f32
+// or bf16 [rows, in].
+void quantize_rows(const float* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q, float* scale,
+                   int32_t* sums);
+void quantize_rows(const uint16_t* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q, float* scale,
+                   int32_t* sums);
 
 PanelProduct product_for(Cpu kind, const Panels& panels);
 

@@ -60,25 +60,28 @@ KEN_ALWAYS typename V::F added(typename V::F y, typename V::I levels, const Line
   return V::fma(line.minimum, V::set(scaling == Scaling::line ? shift : -shift), y);
 }
 
-// One panel, and the rows of x that meet it: pointers to their first block.
+// One panel, and the rows of x that meet it, all of one tile: pointers to their first block.
 struct Meeting {
   const std::byte *levels, *scales;
   const int8_t* q;
   const float* d;
   const int32_t* sums;
-  int64_t in, blocks;
+  int64_t tile, blocks;
   int offset;
   Meeting(const Panels& p, int64_t panel, const PanelRows& x, int64_t row)
       : levels(p.levels + panel * p.level_bytes),
         scales(p.scales + panel * p.scale_bytes),
-        q(x.q + row * p.in),
-        d(x.scale + row * (p.in / panel_step)),
-        sums(x.sums + row * (p.in / panel_step) * 2),
-        in(p.in),
+        tile(x.tile),
         blocks(p.in / panel_step),
-        offset(p.offset) {}
-  KEN_ALWAYS const int32_t* sums_of(int64_t r, int64_t b) const { return sums + (r * blocks + b) * 2; }
-  KEN_ALWAYS float d_of(int64_t r, int64_t b) const { return d[r * blocks + b]; }
+        offset(p.offset) {
+    const int64_t first = row / tile * tile * blocks, r = row % tile;
+    q = x.q + first * 32 + r * 32, d = x.scale + first + r, sums = x.sums + first * 2 + r;
+  }
+  // Of block b and the r-th of the rows.
+  KEN_ALWAYS const int8_t* q_of(int64_t r, int64_t b) const { return q + b * tile * 32 + r * 32; }
+  KEN_ALWAYS float d_of(int64_t r, int64_t b) const { return d[b * tile + r]; }
+  KEN_ALWAYS int32_t first_half(int64_t r, int64_t b) const { return sums[b * tile * 2 + r]; }
+  KEN_ALWAYS int32_t sum_of(int64_t r, int64_t b) const { return sums[b * tile * 2 + tile + r]; }
 };
 
 // acc[r] = sum of levels j from `first` on, of R rows, times their inputs, from -offset times the sum of those inputs.
@@ -87,7 +90,7 @@ KEN_ALWAYS void add_levels(const Meeting& m, int64_t b, const typename V::I (&w)
 #pragma GCC unroll 8
   for (int j = first; j < first + n; ++j) {
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) acc[r] = V::dot(acc[r], w[j], m.q + r * m.in + b * 32 + 4 * j);
+    for (int r = 0; r < R; ++r) acc[r] = V::dot(acc[r], w[j], m.q_of(r, b) + 4 * j);
   }
 }
 
@@ -99,10 +102,13 @@ KEN_ALWAYS void add_block(const Meeting& m, int64_t b, const typename V::I (&w)[
     const auto step = V::load_half(at + 256);
     const auto low = V::load_int8(at + b % 8 * 32), high = V::load_int8(at + b % 8 * 32 + 16);
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) acc[r] = V::set(-m.offset * m.sums_of(r, b)[0]);
+    for (int r = 0; r < R; ++r) acc[r] = V::set(-m.offset * m.first_half(r, b));
     add_levels<V, R, 0, 4>(m, b, w, acc);
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) acc[r] = V::times(acc[r], low), other[r] = V::set(-m.offset * m.sums_of(r, b)[1]);
+    for (int r = 0; r < R; ++r) {
+      acc[r] = V::times(acc[r], low);
+      other[r] = V::set(-m.offset * (m.sum_of(r, b) - m.first_half(r, b)));
+    }
     add_levels<V, R, 4, 4>(m, b, w, other);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -113,16 +119,10 @@ KEN_ALWAYS void add_block(const Meeting& m, int64_t b, const typename V::I (&w)[
     const auto line = scales_of<V, scaling>(m.scales, b);
     constexpr bool shifted = scaling == Scaling::block;
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const int32_t* s = m.sums_of(r, b);
-      acc[r] = shifted ? V::set(-m.offset * (s[0] + s[1])) : V::set(int32_t{0});
-    }
+    for (int r = 0; r < R; ++r) acc[r] = V::set(shifted ? -m.offset * m.sum_of(r, b) : int32_t{0});
     add_levels<V, R, 0, 8>(m, b, w, acc);
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const int32_t* s = m.sums_of(r, b);
-      y[r] = added<V, scaling>(y[r], acc[r], line, m.d_of(r, b), s[0] + s[1]);
-    }
+    for (int r = 0; r < R; ++r) y[r] = added<V, scaling>(y[r], acc[r], line, m.d_of(r, b), m.sum_of(r, b));
   }
 }
 

@@ -6,6 +6,7 @@
 // Integer results equal the other CPU kinds' bit for bit. bf16 sums take the even and the odd inputs of 32 apart, as
 // the hardware does: their own bits, the same for every number of rows, because a tile is always filled up with zeros.
 #pragma once
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -16,33 +17,6 @@ namespace {
 
 constexpr int64_t tile_rows = 16;
 constexpr int64_t fewest_tiled = 4;  // rows of int8 below which vectors alone are as fast
-
-// The rows of a call in whole tiles: the last ones, where they fill no tile, are copied and followed by zeros.
-struct TiledRows {
-  std::vector<int8_t> q;
-  std::vector<uint16_t> bf16;
-  std::vector<float> scale;
-  std::vector<int32_t> sums;
-  PanelRows last;       // one tile
-  int64_t whole, left;  // tiles that are full; rows of the last
-
-  TiledRows(const Panels& p, const PanelRows& x, int64_t fewest) : whole(x.rows / tile_rows), left(x.rows % tile_rows) {
-    if (left < fewest) return;
-    const int64_t at = whole * tile_rows;
-    const auto fill = [&](auto& to, const auto* from, int64_t width) {
-      to.assign(size_t(tile_rows * width), 0);
-      std::memcpy(to.data(), from + at * width, size_t(left * width) * sizeof *from);
-    };
-    last.rows = left;
-    if (p.plane == Plane::pair) {
-      fill(bf16, x.bf16, p.in), last.bf16 = bf16.data();
-      return;
-    }
-    fill(q, x.q, p.in), last.q = q.data();
-    fill(scale, x.scale, p.in / 32), last.scale = scale.data();
-    fill(sums, x.sums, p.in / 16), last.sums = sums.data();
-  }
-};
 
 // The levels of a panel as bytes.
 template <Plane plane>
@@ -61,7 +35,7 @@ const std::byte* byte_levels(const Panels& p, int64_t panel, std::vector<std::by
 // Adds a block of 32 inputs to the results of sixteen rows.
 template <class T, Scaling scaling>
 KEN_ALWAYS void tile_block(const Meeting& m, int64_t b, __m512 (&y)[tile_rows]) {
-  const int8_t* q = m.q + b * 32;
+  const int8_t* q = m.q_of(0, b);
   alignas(64) int32_t c[2][tile_rows][16];
   const auto total = [&](int part, int64_t r, int32_t sum) {
     return _mm512_add_epi32(_mm512_load_si512(c[part][r]), _mm512_set1_epi32(-m.offset * sum));
@@ -70,21 +44,21 @@ KEN_ALWAYS void tile_block(const Meeting& m, int64_t b, __m512 (&y)[tile_rows]) 
     const std::byte* at = m.scales + b / 8 * sub_bytes;
     const __m512 step = Avx512::load_half(at + 256);
     const __m512i low = Avx512::load_int8(at + b % 8 * 32), high = Avx512::load_int8(at + b % 8 * 32 + 16);
-    T::integers16(q, m.in, m.levels + b * block_bytes(Plane::byte), c[0]);
-    T::integers16(q + 16, m.in, m.levels + b * block_bytes(Plane::byte) + 256, c[1]);
+    T::integers16(q, panel_step, m.levels + b * block_bytes(Plane::byte), c[0]);
+    T::integers16(q + 16, panel_step, m.levels + b * block_bytes(Plane::byte) + 256, c[1]);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < tile_rows; ++r) {
-      const int32_t* sums = m.sums_of(r, b);
-      const __m512i sum = _mm512_add_epi32(_mm512_mullo_epi32(total(0, r, sums[0]), low),
-                                           _mm512_mullo_epi32(total(1, r, sums[1]), high));
+      const int32_t first = m.first_half(r, b);
+      const __m512i sum = _mm512_add_epi32(_mm512_mullo_epi32(total(0, r, first), low),
+                                           _mm512_mullo_epi32(total(1, r, m.sum_of(r, b) - first), high));
       y[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(step, _mm512_set1_ps(m.d_of(r, b))), y[r]);
     }
   } else {
     const auto line = scales_of<Avx512, scaling>(m.scales, b);
-    T::integers32(q, m.in, m.levels + b * block_bytes(Plane::byte), c[0]);
+    T::integers32(q, panel_step, m.levels + b * block_bytes(Plane::byte), c[0]);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < tile_rows; ++r) {
-      const int32_t sum = m.sums_of(r, b)[0] + m.sums_of(r, b)[1];
+      const int32_t sum = m.sum_of(r, b);
       y[r] = added<Avx512, scaling>(y[r], total(0, r, sum), line, m.d_of(r, b), sum);
     }
   }
@@ -92,35 +66,44 @@ KEN_ALWAYS void tile_block(const Meeting& m, int64_t b, __m512 (&y)[tile_rows]) 
 
 template <class T, Scaling scaling>
 void integer_tile(const Panels& p, const PanelRows& x, const std::byte* levels, int64_t panel, int64_t row,
-                  const PanelOutput& out, int64_t to_row, int64_t stored) {
+                  const PanelOutput& out) {
   Meeting m(p, panel, x, row);
   m.levels = levels;
   __m512 y[tile_rows];
   for (auto& sum : y) sum = _mm512_setzero_ps();
   for (int64_t b = 0; b < m.blocks; ++b) tile_block<T, scaling>(m, b, y);
-  for (int64_t r = 0; r < stored; ++r) Avx512::store(y[r], out, to_row + r, panel * lane_count, p.out);
+  for (int64_t r = 0; r < std::min(tile_rows, x.rows - row); ++r)
+    Avx512::store(y[r], out, row + r, panel * lane_count, p.out);
 }
 
 template <class T, Plane plane, Scaling scaling>
 void integer_tiles(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
   if (x.rows < fewest_tiled) return panel_product<Avx512, plane, scaling>(p, x, out, begin, end);
-  const TiledRows tiled(p, x, fewest_tiled);
-  const int64_t full = tiled.whole * tile_rows;
-  const bool few = tiled.left > 0 && tiled.left < fewest_tiled;
-  const PanelRows rest{tiled.left, x.q + full * p.in, x.scale + full * p.in / 32, x.sums + full * p.in / 16, nullptr};
+  const int64_t full = x.rows / tile_rows * tile_rows, left = x.rows - full;
+  const PanelRows rest{left, x.tile, x.q + full * p.in, x.scale + full * p.in / 32, x.sums + full * p.in / 16};
   const PanelOutput below{static_cast<std::byte*>(out.y) + full * out.stride * (out.bf16 ? 2 : 4), out.stride,
                           out.bf16};
   T::configure_integers();
   std::vector<std::byte> scratch;
   for (int64_t panel = begin; panel < end; ++panel) {
     const std::byte* levels = byte_levels<plane>(p, panel, scratch);
-    for (int64_t t = 0; t < tiled.whole; ++t)
-      integer_tile<T, scaling>(p, x, levels, panel, t * tile_rows, out, t * tile_rows, tile_rows);
-    if (tiled.left >= fewest_tiled) integer_tile<T, scaling>(p, tiled.last, levels, panel, 0, out, full, tiled.left);
-    if (few) panel_product<Avx512, plane, scaling>(p, rest, below, panel, panel + 1);
+    for (int64_t row = 0; row < (left < fewest_tiled ? full : x.rows); row += tile_rows)
+      integer_tile<T, scaling>(p, x, levels, panel, row, out);
+    if (left > 0 && left < fewest_tiled) panel_product<Avx512, plane, scaling>(p, rest, below, panel, panel + 1);
   }
   T::release();
 }
+
+// The bf16 rows that fill no tile, followed by zeros.
+struct LastRows {
+  std::vector<uint16_t> bf16;
+  int64_t whole, left;  // tiles that are full; rows of the last
+  LastRows(const Panels& p, const PanelRows& x) : whole(x.rows / tile_rows), left(x.rows % tile_rows) {
+    if (left == 0) return;
+    bf16.assign(size_t(tile_rows * p.in), 0);
+    std::memcpy(bf16.data(), x.bf16 + whole * tile_rows * p.in, size_t(left * p.in) * sizeof bf16[0]);
+  }
+};
 
 // bf16: up to two tiles of rows against up to two panels, so that each tile that is loaded serves twice.
 struct RowTile {
@@ -151,10 +134,10 @@ void pair_columns(const Panels& p, const std::vector<RowTile>& tiles, int64_t pa
 }
 template <class T>
 void all_pair_tiles(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
-  const TiledRows tiled(p, x, 1);
+  const LastRows last(p, x);
   std::vector<RowTile> tiles;
-  for (int64_t t = 0; t < tiled.whole; ++t) tiles.push_back({x.bf16 + t * tile_rows * p.in, t * tile_rows, tile_rows});
-  if (tiled.left > 0) tiles.push_back({tiled.last.bf16, tiled.whole * tile_rows, tiled.left});
+  for (int64_t t = 0; t < last.whole; ++t) tiles.push_back({x.bf16 + t * tile_rows * p.in, t * tile_rows, tile_rows});
+  if (last.left > 0) tiles.push_back({last.bf16.data(), last.whole * tile_rows, last.left});
   T::configure_pairs();
   int64_t panel = begin;
   for (; panel + 2 <= end; panel += 2) pair_columns<T, 2>(p, tiles, panel, out);

@@ -43,12 +43,13 @@ struct Panels {
   int64_t count() const { return (out + lane_count - 1) / lane_count; }
 };
 
-// Rows as the kernels read them. Int8: x ~ scale q by 32 inputs, sums of q by 16. bf16: the values.
+// Rows as the kernels read them. Int8: x ~ scale q by 32 inputs, in tiles of rows whose blocks lie side by side, so
+// that one address serves all rows of a product. bf16 and f32: the values.
 struct PanelRows {
-  int64_t rows = 0;
-  const int8_t* q = nullptr;       // [rows, in]
-  const float* scale = nullptr;    // [rows, in / 32]
-  const int32_t* sums = nullptr;   // [rows, in / 16]
+  int64_t rows = 0, tile = 1;      // what the last tile has beyond the rows may be anything
+  const int8_t* q = nullptr;       // [tiles, in / 32, tile, 32]
+  const float* scale = nullptr;    // [tiles, in / 32, tile]
+  const int32_t* sums = nullptr;   // of q: [tiles, in / 32, {the first 16 inputs, all 32}, tile]
   const uint16_t* bf16 = nullptr;  // [rows, in]
   const float* f32 = nullptr;      // [rows, in]
 };

@@ -57,24 +57,35 @@ inline Case make_case(const quant::Format* format, int64_t out, int64_t in) {
   return c;
 }
 
+// n rows of bf16 as a call gets them.
+struct Quantized {
+  std::vector<int8_t> q;
+  std::vector<float> scale;
+  std::vector<int32_t> sums;
+  PanelRows rows;
+  Quantized(const uint16_t* x, int64_t n, int64_t in, int64_t tile) {
+    const size_t all = size_t((n + tile - 1) / tile * tile * in);
+    q.assign(all, 99), scale.assign(all / 32, NAN), sums.assign(all / 16, 99999);  // beyond the rows: anything
+    quantize_rows(x, in, 0, n, tile, q.data(), scale.data(), sums.data());
+    rows = {n, tile, q.data(), scale.data(), sums.data(), x};
+  }
+  operator const PanelRows&() const { return rows; }
+};
+
 struct Rows {
   std::vector<uint16_t> bf16;
-  std::vector<int8_t> q;
-  std::vector<float> scale, dense;  // dense: what the kernels see of the rows
-  std::vector<int32_t> sums;
-  PanelRows view(int64_t first, int64_t n, int64_t in) const {
-    return {n, q.data() + first * in, scale.data() + first * in / 32, sums.data() + first * in / 16,
-            bf16.data() + first * in};
+  std::vector<float> dense;  // what the kernels see of the rows
+  Quantized view(int64_t first, int64_t n, int64_t in) const {
+    return {bf16.data() + first * in, n, in, rows_a_tile(n, Cpu::amx)};  // which every kind can read
   }
 };
 
 inline Rows make_rows(int64_t n, int64_t in, bool integers) {
   Rows rows;
   for (const float x : normals(n * in, 11)) rows.bf16.push_back(quant::f32_to_bf16(3 * x));
-  rows.q.resize(size_t(n * in)), rows.scale.resize(size_t(n * in / 32)), rows.sums.resize(size_t(n * in / 16));
-  quantize_rows(rows.bf16.data(), in, 0, n, rows.q.data(), rows.scale.data(), rows.sums.data());
+  const Quantized q(rows.bf16.data(), n, in, 1);
   for (size_t i = 0; i < rows.bf16.size(); ++i)
-    rows.dense.push_back(integers ? float(rows.q[i]) * rows.scale[i / 32] : quant::bf16_to_f32(rows.bf16[i]));
+    rows.dense.push_back(integers ? float(q.q[i]) * q.scale[i / 32] : quant::bf16_to_f32(rows.bf16[i]));
   return rows;
 }
 

@@ -77,7 +77,7 @@ TEST(PanelRowsTest, DamageIsSeenAndSmallValuesAreZero) {
     int8_t q[64];
     float scale[2];
     int32_t sums[4];
-    quantize_rows(x.data(), 64, 0, 1, q, scale, sums);
+    quantize_rows(x.data(), 64, 0, 1, 1, q, scale, sums);
     EXPECT_EQ(q[0], 127);
     EXPECT_EQ(sums[0], 16 * 127);
     EXPECT_FALSE(std::isnan(scale[0]));
@@ -87,7 +87,7 @@ TEST(PanelRowsTest, DamageIsSeenAndSmallValuesAreZero) {
   int8_t q[32];
   float scale;
   int32_t sums[2];
-  quantize_rows(tiny.data(), 32, 0, 1, q, &scale, sums);
+  quantize_rows(tiny.data(), 32, 0, 1, 1, q, &scale, sums);
   EXPECT_EQ(q[31], 0);
   EXPECT_EQ(sums[1], 0);
 }
