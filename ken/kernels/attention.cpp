@@ -17,6 +17,13 @@ KEN_CLONES void run_rows(const QueryRows<bf16, bf16>& a, int64_t m, int64_t end,
   attend_rows(a, m, end, rows, scratch);
 }
 
+KEN_CLONES void run_forks(const Forks<float, float>& f, int64_t i, int64_t end, int64_t rows, float* scratch) {
+  attend_forks(f, i, end, rows, scratch);
+}
+KEN_CLONES void run_forks(const Forks<bf16, bf16>& f, int64_t i, int64_t end, int64_t rows, float* scratch) {
+  attend_forks(f, i, end, rows, scratch);
+}
+
 // A thread's memory on a cache line; it stays for the thread's next call, because a decoded token has no time for the
 // kernel to hand out pages.
 template <typename T>
@@ -26,42 +33,56 @@ T* scratch_of(std::vector<std::byte>& memory, int64_t n) {
   return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
 }
 
-// Rows [first, end) of one (sequence, kv head).
-template <typename T>
+// Rows [first, end) of one kv head: of one sequence, or of forks, which have `common` blocks at their beginning.
 struct Task {
-  QueryRows<T, T> rows;
-  int64_t first, end;
+  size_t sequence;  // the first
+  int64_t first, end, common = 0;
 };
 template <typename T>
-std::vector<Task<T>>& task_list() {
-  static thread_local std::vector<Task<T>> list;
-  list.clear();
-  return list;
-}
+struct Work {
+  std::vector<QueryRows<T, T>> sequences;
+  std::vector<Task> tasks;
+  int64_t products = 0, longest = 0;  // multiplications; keys of a row
+
+  static Work& empty() {  // keeps its memory from call to call
+    static thread_local Work work;
+    work.sequences.clear(), work.tasks.clear();
+    work.products = work.longest = 0;
+    return work;
+  }
+  void count(int64_t rows, int64_t keys, int64_t width) {
+    products += 2 * rows * keys * width;
+    longest = std::max(longest, keys);
+  }
+};
 
 // Few enough rows a task that one sequence keeps every thread busy; the longest, which see the most keys, begin.
 template <typename T>
-void add_tasks(const QueryRows<T, T>& rows, int64_t tokens, std::vector<Task<T>>& list) {
+void add_tasks(const QueryRows<T, T>& rows, int64_t tokens, Work<T>& work) {
   constexpr int64_t rows_a_task = 32;
   const int64_t all = tokens * rows.group;
-  for (int64_t first = (all - 1) / rows_a_task * rows_a_task; first >= 0; first -= rows_a_task)
-    list.push_back({rows, first, std::min(all, first + rows_a_task)});
+  work.sequences.push_back(rows);
+  for (int64_t first = (all - 1) / rows_a_task * rows_a_task; first >= 0; first -= rows_a_task) {
+    const int64_t end = std::min(all, first + rows_a_task);
+    work.tasks.push_back({work.sequences.size() - 1, first, end});
+    work.count(end - first, rows.keys(end - 1), rows.width);
+  }
 }
 
 template <typename T>
-void run_tasks(const std::vector<Task<T>>& list) {
-  int64_t products = 0, longest = 0;
-  for (const auto& task : list) {
-    const int64_t keys = task.rows.keys(task.end - 1);
-    products += 2 * (task.end - task.first) * keys * task.rows.width;
-    longest = std::max(longest, keys);
-  }
+void run_tasks(const Work<T>& work) {
   // With half the registers, half the rows: which rows go together does not change their bits.
   static const int64_t rows = wide_registers() ? most_rows : most_rows / 2;
-  share_out(int64_t(list.size()), double(products), [&](int64_t i) {
+  share_out(int64_t(work.tasks.size()), double(work.products), [&](int64_t i) {
     static thread_local std::vector<std::byte> memory;
-    const Task<T>& task = list[size_t(i)];
-    run_rows(task.rows, task.first, task.end, rows, scratch_of<float>(memory, tile_scratch(longest, task.rows.width)));
+    const Task& task = work.tasks[size_t(i)];
+    const QueryRows<T, T>& first = work.sequences[task.sequence];
+    float* scratch = scratch_of<float>(memory, tile_scratch(work.longest, first.width));
+    if (task.common > 0) {
+      run_forks({&first, task.common}, task.first, task.end, rows, scratch);
+    } else {
+      run_rows(first, task.first, task.end, rows, scratch);
+    }
   });
 }
 
@@ -118,13 +139,13 @@ void attend_pairs(const QueryRows<T, T>& all, const Tensor& k, const Tensor& v, 
     const int64_t row = (p.begin * K + p.kh) * all.width;
     fill(from_k + row, from_v + row, K * all.width, 0, p.tokens, all.width, pages(p));
   });
-  auto& list = task_list<T>();
+  auto& work = Work<T>::empty();
   for (const Pair& p : pairs) {
     QueryRows<T, T> rows = rows_at(all, p.begin, p.kh);
     rows.pages = pages(p);
-    add_tasks(rows, p.tokens, list);
+    add_tasks(rows, p.tokens, work);
   }
-  run_tasks(list);
+  run_tasks(work);
 }
 
 template <typename T>
@@ -162,23 +183,67 @@ std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const
   return {z, lse};
 }
 
+// Sequences that are read together, with the blocks that all of them begin with.
+struct ForkGroup {
+  std::vector<int64_t> sequences;
+  int64_t common;
+};
+
+// Sequences of one token each whose first blocks are the same ones (forks of a prompt), as many as see all their keys;
+// any other sequence by itself.
+std::vector<ForkGroup> fork_groups(const Tensor& table, const int64_t* lengths, const int64_t* at, int64_t window) {
+  constexpr int64_t fewest = 2;  // blocks that are worth it
+  const int64_t n = table.size(0), width = table.size(1);
+  const int32_t* blocks = table.data_ptr<int32_t>();
+  const auto apart = [&](int64_t s) {
+    return at[s + 1] - at[s] != 1 || lengths[s] <= fewest * lanes || (window > 0 && lengths[s] > window);
+  };
+  std::vector<ForkGroup> groups;
+  std::vector<char> taken(size_t(n), 0);
+  for (int64_t s = 0; s < n; ++s) {
+    if (taken[size_t(s)]) continue;
+    ForkGroup group{{s}, (lengths[s] - 1) / lanes};
+    for (int64_t t = s + 1; t < n && !apart(s); ++t) {
+      if (taken[size_t(t)] || apart(t)) continue;
+      const int32_t *a = blocks + s * width, *b = blocks + t * width;
+      const int64_t common = std::mismatch(a, a + std::min(group.common, (lengths[t] - 1) / lanes), b).first - a;
+      if (common < fewest) continue;
+      group.common = common;
+      group.sequences.push_back(t);
+      taken[size_t(t)] = 1;
+    }
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
 template <typename T>
 void attend_paged(const QueryRows<T, T>& all, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
                   const Tensor& lengths, const Tensor& offsets) {
   const int64_t *at = offsets.data_ptr<int64_t>(), *length = lengths.data_ptr<int64_t>();
   const int64_t K = k_pool.size(1), block = lanes * all.width;
   const T *k = static_cast<const T*>(k_pool.data_ptr()), *v = static_cast<const T*>(v_pool.data_ptr());
-  auto& list = task_list<T>();
-  for (int64_t s = 0; s < lengths.size(0); ++s) {
-    const int64_t tokens = at[s + 1] - at[s];
+  const auto rows_of_head = [&](int64_t s, int64_t kh) {
+    QueryRows<T, T> rows = rows_at(all, at[s], kh);
+    rows.past = length[s] - (at[s + 1] - at[s]);
+    rows.pages = {k + kh * block, v + kh * block, table.data_ptr<int32_t>() + s * table.size(1), K * block};
+    return rows;
+  };
+  auto& work = Work<T>::empty();
+  for (const ForkGroup& group : fork_groups(table, length, at, all.window))
     for (int64_t kh = 0; kh < K; ++kh) {
-      QueryRows<T, T> rows = rows_at(all, at[s], kh);
-      rows.past = length[s] - tokens;
-      rows.pages = {k + kh * block, v + kh * block, table.data_ptr<int32_t>() + s * table.size(1), K * block};
-      add_tasks(rows, tokens, list);
+      // Heads that share keys fill a tile by themselves; their forks at least find the common blocks in the caches.
+      if (all.group > 1 || group.sequences.size() == 1) {
+        for (const int64_t s : group.sequences) add_tasks(rows_of_head(s, kh), at[s + 1] - at[s], work);
+        continue;
+      }
+      work.tasks.push_back({work.sequences.size(), 0, int64_t(group.sequences.size()), group.common});
+      for (const int64_t s : group.sequences) {
+        work.sequences.push_back(rows_of_head(s, kh));
+        work.count(1, length[s], all.width);
+      }
     }
-  }
-  run_tasks(list);
+  run_tasks(work);
 }
 
 void check_pools(const Tensor& k_pool, const Tensor& v_pool) {

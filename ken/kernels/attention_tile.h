@@ -243,9 +243,43 @@ KEN_INLINE void attend_tile(const QueryRows<T, KV>& a, int64_t m, int64_t count,
   }
 }
 
-// Floats that attend_rows needs for sequences of at most `keys` keys.
+// Floats that attend_rows and attend_forks need for sequences of at most `keys` keys.
 inline int64_t tile_scratch(int64_t keys, int64_t D) {
-  return 2 * most_rows * D + most_rows * (((keys + lanes - 1) / lanes + 1) | 1) * lanes;
+  return 3 * most_rows * D + most_rows * (((keys + lanes - 1) / lanes + 1) | 1) * lanes;
+}
+
+// Sequences of one row each that begin with the same blocks.
+template <typename T, typename KV>
+struct Forks {
+  const QueryRows<T, KV>* sequences;
+  int64_t blocks;  // that all begin with; each has keys of its own behind them, and sees all
+};
+
+// Sequences [i, i + count), count <= R: R rows meet the common blocks at once, then each its own.
+template <int R, typename T, typename KV>
+KEN_INLINE void attend_fork_tile(const Forks<T, KV>& forks, int64_t i, int64_t count, float* scratch) {
+  const QueryRows<T, KV>*a = forks.sequences + i, &any = *a;
+  const int64_t D = any.width, common = forks.blocks * lanes;
+  int64_t longest = 0;
+  for (int64_t r = 0; r < count; ++r) longest = std::max(longest, a[r].keys(0));
+  const int64_t N = ((longest + lanes - 1) / lanes | 1) * lanes;
+  float *q = scratch, *own = q + R * D, *z = own + R * D, *p = z + R * D;  // q [D, R] and own [R, D]: the same
+  for (int64_t r = 0; r < R; ++r) {
+    const T* from = a[r < count ? r : 0].q;
+    for (int64_t d = 0; d < D; ++d) q[d * R + r] = own[r * D + d] = r < count ? load(from[d]) : 0.0f, z[r * D + d] = 0;
+  }
+  score_rows<R>(q, any.pages, 0, forks.blocks, D, any.scale, p, N);
+  Softmax rows[R] = {};
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t keys = a[r].keys(0), end = (keys + lanes - 1) / lanes;
+    score_rows<1>(own + r * D, a[r].pages, forks.blocks, end, D, any.scale, p + r * N + common, N);
+    rows[r] = exponentiate(p + r * N, 0, keys, any.cap);
+  }
+  add_values<R>(p, N, any.pages, 0, common, D, z);
+  for (int64_t r = 0; r < count; ++r) {
+    add_values<1>(p + r * N, N, a[r].pages, common, a[r].keys(0), D, z + r * D);
+    for (int64_t d = 0; d < D; ++d) store(a[r].z[d], z[r * D + d] / rows[r].sum);
+  }
 }
 
 // Rows [m, end), `rows` at a time.
@@ -261,6 +295,18 @@ KEN_INLINE void attend_rows(const QueryRows<T, KV>& a, int64_t m, int64_t end, i
       attend_tile<2>(a, m, count, scratch);
     } else {
       attend_tile<1>(a, m, count, scratch);
+    }
+  }
+}
+// Sequences [i, end), `rows` at a time; each kind of tile is code that takes long to compile.
+template <typename T, typename KV>
+KEN_INLINE void attend_forks(const Forks<T, KV>& forks, int64_t i, int64_t end, int64_t rows, float* scratch) {
+  for (int64_t count; i < end; i += count) {
+    count = std::min(end - i, rows);
+    if (count > 4) {
+      attend_fork_tile<8>(forks, i, count, scratch);
+    } else {
+      attend_fork_tile<4>(forks, i, count, scratch);
     }
   }
 }

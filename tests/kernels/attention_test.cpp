@@ -105,6 +105,37 @@ TEST_P(AttentionTest, threads_and_neighbours_change_no_bit) {
   EXPECT_TRUE(at::equal(part(z), alone) && at::equal(part(lse), own));
 }
 
+// Forks read their common blocks together.
+TEST_P(AttentionTest, forks_have_the_bits_of_sequences_alone) {
+  const std::vector<int64_t> sequences{70, 100, 65, 90, 71, 33, 130, 66, 200, 64, 77, 50, 89};
+  const int64_t S = int64_t(sequences.size()), common = 4;
+  const Tensor offsets = offsets_of(sequences), every = at::arange(S + 1);
+  for (const int64_t width : {20, 64}) {
+    for (const auto& [heads, kv_heads] : {std::pair{3, 3}, {6, 3}}) {
+      const int64_t tokens = offsets[S].item<int64_t>();
+      const Tensor q = random({S, heads, width}), k = random({tokens, kv_heads, width}),
+                   v = random({tokens, kv_heads, width});
+      Cached cached(k, v, sequences);
+      for (int64_t s = 1; s < S; ++s) {  // the sixth and the last begin with fewer blocks of the first; one with none
+        const int64_t own = (sequences[size_t(s)] - 1) / page, same = s == 7 ? 0 : s == S - 1 ? 3 : common;
+        cached.table[s].narrow(0, 0, std::min(own, same)).copy_(cached.table[0].narrow(0, 0, std::min(own, same)));
+      }
+      for (const Scores& how : {Scores{0.1}, Scores{0.1, 80}, Scores{0.1, 0, 1.5}}) {
+        const auto together = [&] {
+          return attention_paged(q, cached.k_pool, cached.v_pool, cached.table, cached.lengths, every, how);
+        };
+        const Tensor z = together();
+        for (int64_t s = 0; s < S; ++s)
+          EXPECT_TRUE(at::equal(z.narrow(0, s, 1), cached.last(q.narrow(0, s, 1), s, 1, how)))
+              << "sequence " << s << ", heads " << heads << " / " << kv_heads << ", window " << how.window;
+        at::set_num_threads(1);
+        EXPECT_TRUE(at::equal(z, together()));
+        at::set_num_threads(2);
+      }
+    }
+  }
+}
+
 // A tile holds rows that see more keys than their neighbours: what is infinite there must stay there.
 TEST_P(AttentionTest, later_keys_and_values_do_not_reach_earlier_rows) {
   const Tensor q = random({30, 2, 32}), k = random({30, 2, 32}), v = random({30, 2, 32}), offsets = offsets_of({30});
