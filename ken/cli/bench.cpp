@@ -109,13 +109,11 @@ void run(Flags flags) {
     if (flags.save.empty()) say(fmt::format("bench: making random weights of {} in {}\n", flags.shape, flags.type));
     write_shape(flags, file);
   }
-  const bool only_saved = !flags.save.empty() && flags.work.empty() && flags.against.empty();
   if (!flags.save.empty()) {
-    const auto config = model::named_shape(flags.shape);
     const std::string text = fmt::format("{}: {} parameters of the shape {}, random, in {}; {:.2f} GB\n", flags.save,
-                                         model::frame(config)->parameters(), flags.shape, flags.type,
-                                         double(fs::file_size(flags.save)) / 1e9);
-    if (only_saved) return print(text);
+                                         model::frame(model::named_shape(flags.shape))->parameters(), flags.shape,
+                                         flags.type, double(fs::file_size(flags.save)) / 1e9);
+    if (flags.work.empty() && flags.against.empty()) return print(text);
     say("bench: " + text);
   }
   const auto model = flags.shape.empty() ? open_model(flags.model) : model::load(file);

@@ -5,12 +5,12 @@
 #include <cstdlib>
 
 #include "ken/base/error.h"
+#include "ken/data/trim.h"
 
 namespace ken::data {
 namespace {
 
 constexpr const char* template_key = "tokenizer.chat_template";
-constexpr const char* blanks = " \t\r\n";
 
 std::string source_of(const io::Metadata& metadata, std::string given) {
   if (!given.empty()) return given;
@@ -20,11 +20,6 @@ std::string source_of(const io::Metadata& metadata, std::string given) {
                "few-shot or plain, or give a template with --template FILE",
                metadata.name.empty() ? "the model" : metadata.name);
   return metadata.text(template_key);
-}
-
-std::string trimmed(const std::string& text) {
-  const size_t first = text.find_first_not_of(blanks), last = text.find_last_not_of(blanks);
-  return first == std::string::npos ? "" : text.substr(first, last + 1 - first);
 }
 
 // The system message at the beginning of the first user message.
@@ -70,7 +65,7 @@ std::string Chat::render(const std::vector<Message>& messages, const Rendering& 
   if (messages.size() < 2 || messages.front().role != "system") return apply(messages, true, how);
   try {
     std::string text = apply(messages, true, how);
-    if (text.find(tokens_->guard(trimmed(messages.front().content))) != std::string::npos) return text;
+    if (text.find(tokens_->guard(std::string(trimmed(messages.front().content)))) != std::string::npos) return text;
   } catch (const text::TemplateRaised&) {
     // It refuses the role; others leave the message out without a word.
   }
@@ -95,7 +90,7 @@ void Chat::find_ends(const io::Metadata& metadata) {
          text.substr(0, 200));
   const std::string behind = text.substr(begin + answer.size(), end - begin - answer.size());
   if (const auto special = tokens_->first_special(behind)) return add(*special);
-  if (const std::string stop = trimmed(behind); !stop.empty()) stops_.push_back(stop);
+  if (const std::string stop(trimmed(behind)); !stop.empty()) stops_.push_back(stop);
 }
 
 }  // namespace ken::data

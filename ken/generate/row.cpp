@@ -1,6 +1,7 @@
 #include "ken/generate/row.h"
 
 #include "ken/base/error.h"
+#include "ken/data/trim.h"
 #include "ken/text/decode_stream.h"
 
 namespace ken::generate {
@@ -101,14 +102,12 @@ void stream_text(Active& row, bool all) {
 
 void finish(Active& row, const char* reason) {
   row.done = true;
-  row.result.finish = reason;
-  if (row.result.answer_tokens == 0 && row.result.finish != "stop")
-    row.result.answer_tokens = int64_t(row.result.tokens.size());
-  if (row.result.finish == "stop" && row.result.logprobs.size() > row.result.tokens.size())
-    row.result.answer_tokens = int64_t(row.result.tokens.size());
+  Generated& result = row.result;
+  result.finish = reason;
+  if (result.finish == "stop" ? result.logprobs.size() > result.tokens.size() : result.answer_tokens == 0)
+    result.answer_tokens = int64_t(result.tokens.size());
   stream_text(row, true);
-  const size_t first = row.decoded.find_first_not_of(" \n\t"), last = row.decoded.find_last_not_of(" \n\t");
-  row.result.text = first == std::string::npos ? "" : row.decoded.substr(first, last - first + 1);
+  result.text = data::trimmed(row.decoded, " \n\t");
 }
 
 namespace {

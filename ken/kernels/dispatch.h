@@ -1,5 +1,8 @@
 // Calls an operation of the "ken" namespace through the torch dispatcher; the handle is looked up once.
 #pragma once
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/library.h>
+
 #include <atomic>
 
 #include "ken/nn/torch.h"

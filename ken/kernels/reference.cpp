@@ -2,6 +2,10 @@
 // the tests hold the fast kernels against them.
 #include "ken/kernels/reference.h"
 
+#include <torch/csrc/autograd/autograd.h>
+
+#include "ken/kernels/dispatch.h"
+
 namespace ken::kernels::reference {
 namespace {
 

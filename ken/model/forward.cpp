@@ -3,8 +3,8 @@
 #include "ken/base/error.h"
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/reference.h"
-#include "ken/model/model.h"
 #include "ken/model/partial.h"
+#include "ken/nn/autograd.h"
 #include "ken/nn/functions.h"
 
 namespace ken::model {

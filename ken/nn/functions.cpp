@@ -1,6 +1,6 @@
 #include "ken/nn/functions.h"
 
-#include "ken/kernels/kernels.h"
+#include "ken/nn/autograd.h"
 
 namespace ken::nn {
 namespace {

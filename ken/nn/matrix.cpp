@@ -6,6 +6,7 @@
 #include "ken/base/files.h"
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/stored_tensor.h"
+#include "ken/nn/autograd.h"
 
 namespace ken::nn {
 

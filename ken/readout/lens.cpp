@@ -6,6 +6,7 @@
 #include "ken/base/rng.h"
 #include "ken/io/tensors.h"
 #include "ken/model/partial.h"
+#include "ken/nn/autograd.h"
 #include "ken/nn/functions.h"
 
 namespace ken::readout {

@@ -10,6 +10,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/json.h"
+#include "ken/data/trim.h"
 
 namespace ken::study {
 namespace {
@@ -29,12 +30,6 @@ struct Draft {
   std::string base, place;  // base: the id before "for" added to it
   Names after;
 };
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n\v\f");
-  if (begin == std::string_view::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r\n\v\f") - begin + 1);
-}
 
 Json parse_json(std::string_view text, const std::string& place) {
   const auto bounded = [&](int depth, Json::parse_event_t, Json&) {
@@ -129,8 +124,8 @@ class Reader {
 
  private:
   void read(std::string_view text) {
-    const std::string_view whole = trimmed(text);
-    const std::string_view first = trimmed(whole.substr(0, whole.find('\n')));
+    const std::string_view whole = data::trimmed(text);
+    const std::string_view first = data::trimmed(whole.substr(0, whole.find('\n')));
     if (!whole.starts_with('{') && !whole.starts_with('[')) return read_lines(text);
     // An object that ends with its line while the text goes on is the first of many, one a line.
     const Json line = Json::parse(first, nullptr, false);
@@ -143,7 +138,7 @@ class Reader {
     size_t number = 0;
     while (!text.empty()) {
       const size_t end = text.find('\n');
-      const std::string_view line = trimmed(text.substr(0, end));
+      const std::string_view line = data::trimmed(text.substr(0, end));
       text = end == std::string_view::npos ? "" : text.substr(end + 1);
       ++number;
       if (line.empty() || line[0] == '#') continue;

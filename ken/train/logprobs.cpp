@@ -3,6 +3,7 @@
 
 #include "ken/base/error.h"
 #include "ken/kernels/kernels.h"
+#include "ken/nn/autograd.h"
 
 namespace ken::train {
 namespace {

@@ -5,6 +5,7 @@
 #include "ken/base/files.h"
 #include "ken/base/rng.h"
 #include "ken/model/arch.h"
+#include "ken/nn/autograd.h"
 #include "tests/fixtures.h"
 
 namespace ken::model {

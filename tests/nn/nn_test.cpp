@@ -5,6 +5,7 @@
 
 #include "ken/base/registry.h"
 #include "ken/kernels/reference.h"
+#include "ken/nn/autograd.h"
 #include "ken/nn/functions.h"
 #include "ken/nn/kv_cache.h"
 #include "ken/nn/matrix.h"

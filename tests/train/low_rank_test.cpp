@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ken/nn/autograd.h"
 #include "ken/train/trainer.h"
 #include "tests/fixtures.h"
 #include "tests/tiny.h"

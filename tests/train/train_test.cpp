@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "ken/nn/autograd.h"
 #include "ken/train/logprobs.h"
 #include "ken/train/organism.h"
 #include "ken/train/trainer.h"
