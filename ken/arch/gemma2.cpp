@@ -2,7 +2,7 @@
 // each module, the embedding scaled by sqrt(d_model).
 #include "ken/arch/gemma.h"
 
-namespace ken::model {
+namespace ken::model::gemma2_file {
 namespace {
 
 void from_gguf(const io::TensorFile& file, Config& c) {
@@ -33,4 +33,4 @@ const Register<Arch> entry{
      .hf_source = gemma::hf_source}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::gemma2_file

@@ -2,7 +2,7 @@
 // without; the first turn with a base of their own; a norm of each head's q and k.
 #include "ken/arch/gemma.h"
 
-namespace ken::model {
+namespace ken::model::gemma3_file {
 namespace {
 
 constexpr int64_t period = 6;
@@ -91,4 +91,4 @@ const Register<Arch> entry{
      .write_config = write_config}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::gemma3_file

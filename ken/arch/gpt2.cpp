@@ -3,7 +3,7 @@
 #include "ken/base/error.h"
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::gpt2_file {
 namespace {
 
 void shape(Config& c) {
@@ -84,4 +84,4 @@ const Register<Arch> entry{
      .hf_source = hf_source}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::gpt2_file

@@ -2,7 +2,7 @@
 // head is turned, LayerNorm. Hugging Face keeps q, k and v of a head together.
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::gptneox_file {
 namespace {
 
 void shape(Config& c) {
@@ -74,4 +74,4 @@ const Register<Arch> entry{{.card = {.id = "gptneox",
                             .write_config = write_config}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::gptneox_file

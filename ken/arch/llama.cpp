@@ -3,7 +3,7 @@
 // Mistral and Mixtral llama, too (without Mistral's window).
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::llama_file {
 namespace {
 
 void from_gguf(const io::TensorFile& file, Config& c) {
@@ -21,4 +21,4 @@ const Register<Arch> entry{{.card = {.id = "llama",
                             .from_gguf = from_gguf}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::llama_file

@@ -1,7 +1,7 @@
 // Mistral (Jiang et al., arXiv 2310.06825): Llama with a window on attention at every layer.
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::mistral_file {
 namespace {
 
 void from_hf(const Json& json, Config& c) { c.windows = hf_window(json, c); }
@@ -18,4 +18,4 @@ const Register<Arch> entry{{.card = {.id = "mistral",
                             .from_hf = from_hf}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::mistral_file

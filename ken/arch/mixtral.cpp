@@ -1,7 +1,7 @@
 // Mixtral (Jiang et al., arXiv 2401.04088): Mistral with a sparse mixture of feed-forward experts.
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::mixtral_file {
 namespace {
 
 void from_hf(const Json& json, Config& c) {
@@ -38,4 +38,4 @@ const Register<Arch> entry{{.card = {.id = "mixtral",
                             .hf_source = hf_source}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::mixtral_file

@@ -2,7 +2,7 @@
 #include "ken/base/error.h"
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::olmo2_file {
 namespace {
 
 void shape(Config& c) {
@@ -34,4 +34,4 @@ const Register<Arch> entry{{.card = {.id = "olmo2",
                             .from_hf = from_hf}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::olmo2_file

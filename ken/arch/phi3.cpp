@@ -2,7 +2,7 @@
 #include "ken/base/error.h"
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::phi3_file {
 namespace {
 
 void from_gguf(const io::TensorFile& file, Config& c) {
@@ -46,4 +46,4 @@ const Register<Arch> entry{{.card = {.id = "phi3",
                             .hf_source = hf_source}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::phi3_file

@@ -1,7 +1,7 @@
 // Qwen2 and Qwen2.5 (arXiv 2407.10671): Llama with biases on q, k and v.
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::qwen2_file {
 namespace {
 
 void from_hf(const Json& json, Config& c) {
@@ -20,4 +20,4 @@ const Register<Arch> entry{{.card = {.id = "qwen2",
                             .from_hf = from_hf}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::qwen2_file

@@ -1,7 +1,7 @@
 // Qwen3 (arXiv 2505.09388): Llama with a norm of each head's q and k.
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::qwen3_file {
 namespace {
 
 void from_gguf(const io::TensorFile&, Config& c) { c.qk_norm = QkNorm::head; }
@@ -23,4 +23,4 @@ const Register<Arch> entry{{.card = {.id = "qwen3",
                             .from_hf = from_hf}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::qwen3_file

@@ -2,7 +2,7 @@
 #include "ken/base/error.h"
 #include "ken/model/arch.h"
 
-namespace ken::model {
+namespace ken::model::smollm3_file {
 namespace {
 
 constexpr int64_t period = 4;
@@ -49,4 +49,4 @@ const Register<Arch> entry{{.card = {.id = "smollm3",
                             .from_hf = from_hf}};
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::smollm3_file

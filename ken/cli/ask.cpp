@@ -7,7 +7,7 @@
 #include "ken/evidence/shots.h"
 #include "ken/evidence/source.h"
 
-namespace ken::cli {
+namespace ken::cli::ask_file {
 namespace {
 
 struct Flags {
@@ -178,4 +178,4 @@ const Register<Command> entry{command(
     "ken ask --context-text \"the birthplace of Ada Lovelace is Turin .\" \"where was Ada Lovelace born ?\"")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::ask_file

@@ -7,7 +7,7 @@
 #include "ken/cli/command.h"
 #include "ken/model/random.h"
 
-namespace ken::cli {
+namespace ken::cli::bench_file {
 namespace {
 
 struct Flags {
@@ -163,4 +163,4 @@ const Register<Command> entry{command("bench", 86, add,
                                       "ken bench --shape llama-2m --work prefill,decode --rows 1,4")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::bench_file

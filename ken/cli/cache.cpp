@@ -3,7 +3,7 @@
 #include "ken/cli/prompt_flags.h"
 #include "ken/readout/capture.h"
 
-namespace ken::cli {
+namespace ken::cli::cache_file {
 namespace {
 
 struct Flags {
@@ -107,4 +107,4 @@ const Register<Command> entry{command("cache", 62, add,
                                       "ken cache --tokens answer,subject --layers 3-5 --type bf16 -o states")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::cache_file

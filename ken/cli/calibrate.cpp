@@ -3,7 +3,7 @@
 #include "ken/cli/prompt_flags.h"
 #include "ken/study/confidence.h"
 
-namespace ken::cli {
+namespace ken::cli::calibrate_file {
 namespace {
 
 struct Flags {
@@ -102,4 +102,4 @@ const Register<Command> entry{command(
     "ken calibrate --limit 1000 -o calibration.json")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::calibrate_file

@@ -8,7 +8,7 @@
 #include "ken/cli/prompt_flags.h"
 #include "ken/generate/conversation.h"
 
-namespace ken::cli {
+namespace ken::cli::chat_file {
 namespace {
 
 constexpr size_t longest_line = size_t{1} << 20;  // bytes
@@ -160,4 +160,4 @@ const Register<Command> entry{command("chat", 22, add, "Talk with a chat model; 
                                       "ken chat qwen2.5-0.5b-instruct.gguf --system \"Answer briefly.\"")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::chat_file

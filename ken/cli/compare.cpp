@@ -3,7 +3,7 @@
 
 #include "ken/cli/command.h"
 
-namespace ken::cli {
+namespace ken::cli::compare_file {
 namespace {
 
 struct Flags {
@@ -39,4 +39,4 @@ const Register<Command> entry{command(
     "ken study -o one && ken study --seed 1 -o two && ken compare one two")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::compare_file

@@ -5,7 +5,7 @@
 #include "ken/cli/prompt_flags.h"
 #include "ken/io/records.h"
 
-namespace ken::cli {
+namespace ken::cli::confidence_file {
 namespace {
 
 struct Flags {
@@ -127,4 +127,4 @@ const Register<Command> entry{command("confidence", 21, add,
                                       "ken confidence gather --limit 200 -o confidence")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::confidence_file

@@ -3,7 +3,7 @@
 
 #include "ken/cli/command.h"
 
-namespace ken::cli {
+namespace ken::cli::convert_file {
 namespace {
 
 struct Flags {
@@ -33,4 +33,4 @@ const Register<Command> entry{command("convert", 84, add, "Write a Hugging Face 
                                       "ken convert Qwen2.5-0.5B -o qwen.gguf --type q8_0")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::convert_file

@@ -4,7 +4,7 @@
 #include "ken/cli/command.h"
 #include "ken/cli/prompt_flags.h"
 
-namespace ken::cli {
+namespace ken::cli::eval_file {
 namespace {
 
 struct Flags {
@@ -89,4 +89,4 @@ const Register<Command> entry{command("eval", 15, add,
                                       "ken eval jsonl --file questions.jsonl -o eval")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::eval_file

@@ -3,7 +3,7 @@
 #include "ken/cli/abstain_flags.h"
 #include "ken/cli/prompt_flags.h"
 
-namespace ken::cli {
+namespace ken::cli::generate_file {
 namespace {
 
 struct Flags {
@@ -107,4 +107,4 @@ const Register<Command> entry{
     command("generate", 30, add, "Continue a text.", "ken generate --temperature 0.8 --seed 1 -n 3 \"Q: where\"")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::generate_file

@@ -2,7 +2,7 @@
 // Estimators point to the commands that take them.
 #include "ken/cli/analysis.h"
 
-namespace ken::cli {
+namespace ken::cli::inside_file {
 namespace {
 
 const Register<Command> entry{{.card = {.id = "inside",
@@ -13,4 +13,4 @@ const Register<Command> entry{{.card = {.id = "inside",
                                .add = [](CLI::App& app) { add_analysis(app, "inside"); }}};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::inside_file

@@ -5,7 +5,7 @@
 #include "ken/cli/command.h"
 #include "ken/study/embedded.h"
 
-namespace ken::cli {
+namespace ken::cli::inspect_file {
 namespace {
 
 Json value_json(const io::MetaValue& value) {
@@ -72,4 +72,4 @@ const Register<Command> entry{
     command("inspect", 80, add, "Say what a model file holds, without loading its weights.", "ken inspect almanac")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::inspect_file

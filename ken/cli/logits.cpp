@@ -1,7 +1,7 @@
 // ken logits: ids or text in, logits and any named activation out as safetensors. The public parity interface.
 #include "ken/cli/command.h"
 
-namespace ken::cli {
+namespace ken::cli::logits_file {
 namespace {
 
 struct Flags {
@@ -46,4 +46,4 @@ const Register<Command> entry{
             "ken logits almanac --text \"Q: where\" --tap 'blocks.*.hook_resid_post' -o out.safetensors")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::logits_file

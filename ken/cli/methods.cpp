@@ -2,7 +2,7 @@
 #include "ken/cli/command.h"
 #include "ken/study/catalog.h"
 
-namespace ken::cli {
+namespace ken::cli::methods_file {
 namespace {
 
 struct Flags {
@@ -59,4 +59,4 @@ const Register<Command> entry{command("methods", 90, add,
                                       "ken methods semantic-entropy")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::methods_file

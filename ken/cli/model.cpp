@@ -2,7 +2,7 @@
 #include "ken/cli/command.h"
 #include "ken/io/tensors.h"
 
-namespace ken::cli {
+namespace ken::cli::model_file {
 namespace {
 
 Json line_of(const fs::path& path) {
@@ -37,4 +37,4 @@ const Register<Command> entry{
     command("model", 79, add, "List the models that ship with ken, or say where one lies.", "ken model")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::model_file

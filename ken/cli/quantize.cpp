@@ -10,7 +10,7 @@
 #include "ken/model/divergence.h"
 #include "ken/study/embedded.h"
 
-namespace ken::cli {
+namespace ken::cli::quantize_file {
 namespace {
 
 struct Flags {
@@ -98,4 +98,4 @@ const Register<Command> entry{command("quantize", 85, add, "Write a GGUF file wi
                                       "ken quantize almanac -o almanac-q4_0.gguf --type q4_0")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::quantize_file

@@ -1,10 +1,14 @@
 // ken reproduce: runs the claims over seeds; writes ID.json for each, prints whether it holds.
 #include "ken/study/reproduce.h"
+
+#include <sstream>
+
 #include "ken/cli/command.h"
 #include "ken/cli/prompt_flags.h"
+#include "ken/data/trim.h"
 #include "ken/train/organism.h"
 
-namespace ken::cli {
+namespace ken::cli::reproduce_file {
 namespace {
 
 struct Flags {
@@ -14,12 +18,25 @@ struct Flags {
   int seeds = 3;
 };
 
+// A source's lines without those that change no figure: comments, blank lines and the names of scopes.
+std::string code_of(const std::string& source) {
+  std::istringstream lines(source);
+  std::string code;
+  for (std::string line; std::getline(lines, line);) {
+    const auto text = data::trimmed(line);
+    if (text.empty() || text.starts_with("//") || text.starts_with("namespace ") || text.starts_with("}  // namespace"))
+      continue;
+    code += line + "\n";
+  }
+  return code;
+}
+
 // The claim's own sources, so that a figure measured with other code shows as stale.
 std::string source_hash(const std::string& root, const Card& card) {
   if (root.empty()) return "";
   const fs::path base = fs::path(root) / "ken" / "methods" / card.family;
   std::string all;
-  for (const char* suffix : {".cpp", "_claim.cpp"}) all += read_text(base / (card.id + suffix));
+  for (const char* suffix : {".cpp", "_claim.cpp"}) all += code_of(read_text(base / (card.id + suffix)));
   return sha256(std::as_bytes(std::span(all)));
 }
 
@@ -73,4 +90,4 @@ const Register<Command> entry{command("reproduce", 100, add,
                                       "ken reproduce semantic-entropy --seeds 3")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::reproduce_file

@@ -2,7 +2,7 @@
 #include "ken/cli/command.h"
 #include "ken/study/batch_run.h"
 
-namespace ken::cli {
+namespace ken::cli::run_file {
 namespace {
 
 constexpr const char* self = "/proc/self/exe";
@@ -94,4 +94,4 @@ const Register<Command> entry{
             "echo 'world --people 20 --documents 300 -o ${out}' > batch.txt && ken run batch.txt")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::run_file

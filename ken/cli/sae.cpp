@@ -7,7 +7,7 @@
 #include "ken/io/records.h"
 #include "ken/readout/sae.h"
 
-namespace ken::cli {
+namespace ken::cli::sae_file {
 namespace {
 
 constexpr int64_t parts = 10;  // one of so many texts is held out of training; eval and features read those
@@ -223,4 +223,4 @@ const Register<Command> entry{command("sae", 41, add,
                                       "ken sae train --tokens 50000 -o sae && ken sae features sae --top 5")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::sae_file

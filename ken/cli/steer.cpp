@@ -3,7 +3,7 @@
 #include "ken/cli/prompt_flags.h"
 #include "ken/study/levers.h"
 
-namespace ken::cli {
+namespace ken::cli::steer_file {
 namespace {
 
 struct Flags {
@@ -88,4 +88,4 @@ const Register<Command> entry{
      }}};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::steer_file

@@ -3,7 +3,7 @@
 #include "ken/cli/abstain_flags.h"
 #include "ken/cli/prompt_flags.h"
 
-namespace ken::cli {
+namespace ken::cli::study_file {
 namespace {
 
 struct Flags {
@@ -90,4 +90,4 @@ const Register<Command> entry{command("study", 10, add,
                                       "ken study -o report")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::study_file

@@ -10,7 +10,7 @@
 #include "ken/text/chat_template.h"
 #include "ken/text/tokenizer_files.h"
 
-namespace ken::cli {
+namespace ken::cli::template_file {
 namespace {
 
 struct Flags {
@@ -125,4 +125,4 @@ const Register<Command> entry{
             "| ken template model.gguf")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::template_file

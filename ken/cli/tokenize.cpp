@@ -7,7 +7,7 @@
 #include "ken/cli/command.h"
 #include "ken/text/tokenizer_files.h"
 
-namespace ken::cli {
+namespace ken::cli::tokenize_file {
 namespace {
 
 struct Flags {
@@ -73,4 +73,4 @@ const Register<Command> entry{command("tokenize", 70, add,
                                       "echo 'Q: where' | ken tokenize almanac")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::tokenize_file

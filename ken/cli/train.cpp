@@ -6,7 +6,7 @@
 #include "ken/train/organism.h"
 #include "ken/train/trainer.h"
 
-namespace ken::cli {
+namespace ken::cli::train_file {
 namespace {
 
 struct Flags {
@@ -145,4 +145,4 @@ const Register<Command> entry{command(
     "ken train --world world --layers 2 --d-model 64 --heads 2 --kv-heads 2 --d-ff 128 -o organism")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::train_file

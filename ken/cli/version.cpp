@@ -2,7 +2,7 @@
 
 #include "ken/cli/command.h"
 
-namespace ken::cli {
+namespace ken::cli::version_file {
 namespace {
 
 void add(CLI::App& app) {
@@ -18,4 +18,4 @@ void add(CLI::App& app) {
 const Register<Command> entry{command("version", 110, add, "Say which ken and which libtorch this is.", "ken version")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::version_file

@@ -4,7 +4,7 @@
 #include "ken/cli/command.h"
 #include "ken/io/records.h"
 
-namespace ken::cli {
+namespace ken::cli::world_file {
 namespace {
 
 struct Flags {
@@ -85,4 +85,4 @@ const Register<Command> entry{
             "ken world --people 40 --documents 2000 --seed 1 -o world")};
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::world_file

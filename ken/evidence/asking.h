@@ -22,6 +22,9 @@ OptionItem verdicts(const data::Claim& claim, const data::PromptStyle& style);
 // holds it, question and answer.
 std::string statement_with(const data::Fact& fact, const std::string& answer);
 
+// No instruction says whether passage or memory is wanted.
+inline bool undirected(const data::ContextCase& item) { return item.intent.empty() || item.intent == "none"; }
+
 // "context": the answer is what the passage says; "memory": it is one of `memory`; else "neither".
 std::string followed(const std::string& answer, const data::ContextCase& item, const std::vector<std::string>& memory);
 

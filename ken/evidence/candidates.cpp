@@ -52,7 +52,7 @@ FactSplit split_facts(const readout::AnalysisInput& input, const std::string& ju
   return split;
 }
 
-std::vector<data::Fact> draw(std::vector<data::Fact> facts, size_t most, uint64_t seed) {
+std::vector<data::Fact> draw_facts(std::vector<data::Fact> facts, size_t most, uint64_t seed) {
   Rng(seed).shuffle(facts);
   facts.resize(std::min(facts.size(), most));
   return facts;

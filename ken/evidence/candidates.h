@@ -13,7 +13,7 @@ struct FactSplit {
 };
 FactSplit split_facts(const readout::AnalysisInput& input, const std::string& judge);
 // At most `most` of them, in an order drawn by the seed.
-std::vector<data::Fact> draw(std::vector<data::Fact> facts, size_t most, uint64_t seed);
+std::vector<data::Fact> draw_facts(std::vector<data::Fact> facts, size_t most, uint64_t seed);
 
 struct Candidate {
   std::string text;

@@ -13,7 +13,7 @@ namespace {
 
 using readout::AnalysisInput;
 constexpr int64_t most_texts = 1000;
-constexpr int folds = 5, judged_folds = 2;
+constexpr int concept_folds = 5, judged_folds = 2;
 
 // A question's tokens and those of its answer that are read to write the next.
 readout::Rows rows_of(std::vector<int32_t> prompt, const std::vector<int32_t>& written, bool last) {
@@ -111,7 +111,7 @@ Others other_questions(const AnalysisInput& input, const std::string& relation, 
       input, [&](const auto& f) { return f.relation != relation; }, most, false);
   std::vector<std::string> groups;
   for (const auto* fact : asked.facts) groups.push_back(fact->group);
-  const auto fold = stats::grouped_folds(groups, folds, input.seed);
+  const auto fold = stats::grouped_folds(groups, concept_folds, input.seed);
   Others others;
   std::vector<size_t> judged;
   for (size_t i = 0; i < fold.size(); ++i) {
@@ -158,7 +158,7 @@ ConceptPrompts concept_prompts(const AnalysisInput& input, const std::string& fi
   if (items.names.size() < 2)
     fail("concept", "{} prompts with {} classes, {} of which have {} or more; 2 are needed", labels.size(),
          counts.size(), items.names.size(), least);
-  const auto fold = stats::grouped_folds(items.groups, folds, input.seed);
+  const auto fold = stats::grouped_folds(items.groups, concept_folds, input.seed);
   for (size_t i = 0; i < labels.size(); ++i) {
     const auto found = std::find(items.names.begin(), items.names.end(), labels[i]);
     items.classes.push_back(found == items.names.end() ? -1 : int(found - items.names.begin()));

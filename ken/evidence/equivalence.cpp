@@ -7,19 +7,12 @@
 #include <numeric>
 #include <optional>
 #include <set>
-#include <sstream>
 
 #include "ken/data/facts.h"
+#include "ken/evidence/words.h"
 
 namespace ken::evidence {
 namespace {
-
-std::vector<std::string> words_of(const std::string& text) {
-  std::istringstream stream(text);
-  std::vector<std::string> words;
-  for (std::string word; stream >> word;) words.push_back(word);
-  return words;
-}
 
 std::optional<double> number_of(const std::string& text) {
   if (text.empty()) return std::nullopt;
@@ -28,7 +21,7 @@ std::optional<double> number_of(const std::string& text) {
   return *end == 0 && std::isfinite(value) ? std::optional<double>(value) : std::nullopt;
 }
 
-std::string trimmed(const std::string& text) {
+std::string without_marks(const std::string& text) {
   const size_t first = text.find_first_not_of(" \t\n"), last = text.find_last_not_of(" \t\n.,");
   return first == std::string::npos || last == std::string::npos ? "" : text.substr(first, last - first + 1);
 }
@@ -69,7 +62,7 @@ double token_f1(const std::vector<std::string>& a, const std::vector<std::string
 std::string same_meaning(const std::string& a, const std::string& b) {
   const std::string x = data::normalize_answer(a), y = data::normalize_answer(b);
   // Numbers are read from the text as it was: normalisation takes the decimal point away.
-  const auto nx = number_of(trimmed(a)), ny = number_of(trimmed(b));
+  const auto nx = number_of(without_marks(a)), ny = number_of(without_marks(b));
   if (nx && ny) return std::abs(*nx - *ny) <= 1e-6 * std::max(std::abs(*nx), std::abs(*ny)) ? "number" : "";
   if (x == y) return "equal";
   if (nx || ny) return "";

@@ -7,23 +7,18 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 #include "ken/base/select.h"
+#include "ken/data/trim.h"
 
 namespace ken::evidence {
 namespace {
-
-constexpr const char* blanks = " \t\r\n";
-
-std::string trimmed(const std::string& text) {
-  const size_t first = text.find_first_not_of(blanks);
-  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(blanks) + 1 - first);
-}
 
 // The fact's statement up to its answer, and what follows the answer there; empty where that is no way to ask.
 std::pair<std::string, std::string> around_answer(const data::Fact& fact) {
   if (fact.answers.empty() || fact.subject.empty()) return {};
   const size_t at = fact.statement.find(fact.answers.front());
   if (at == std::string::npos || fact.statement.substr(0, at).find(fact.subject) == std::string::npos) return {};
-  return {trimmed(fact.statement.substr(0, at)), fact.statement.substr(at + fact.answers.front().size())};
+  return {std::string(data::trimmed(fact.statement.substr(0, at))),
+          fact.statement.substr(at + fact.answers.front().size())};
 }
 
 std::vector<size_t> drawn(const data::FactSet& set, bool as_statement, size_t max_items, uint64_t seed) {
@@ -49,7 +44,7 @@ std::vector<OpenFact> open_facts(const readout::AnalysisInput& input, bool as_st
       const auto [beginning, rest] = around_answer(fact);
       const data::Asked asked{fact.question, beginning, fact.id, fact.subject, fact.group};
       open.request = request_of(input.style, {data::ask(input.style, asked), ""});
-      open.ends.push_back(trimmed(rest).empty() ? "." : rest);
+      open.ends.push_back(data::trimmed(rest).empty() ? "." : rest);
     }
     open.ends.push_back("\n");
     open.request.stop.clear();
@@ -63,11 +58,11 @@ LongAnswer read_answer(const text::Tokenizer& tokenizer, const generate::Generat
   const std::string text = tokenizer.decode(answer.tokens);
   if (answer.logprobs.size() > answer.tokens.size() && tokenizer.eos) result.tokens.push_back(*tokenizer.eos);
   result.logprobs.resize(result.tokens.size());
-  const size_t begin = text.find_first_not_of(blanks);
+  const size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos) return result;
   size_t end = text.size();
   for (const auto& stop : asked.ends) end = std::min(end, text.find(stop));  // from 0: a stop may begin with a blank
-  if (end > begin) result.exact = trimmed(text.substr(begin, end - begin));
+  if (end > begin) result.exact = data::trimmed(std::string_view(text).substr(begin, end - begin));
   if (result.exact.empty()) return result;
   result.span = readout::token_span(tokenizer, answer.tokens, begin, begin + result.exact.size());
   result.right = data::contains_answer(result.exact, asked.fact->answers);

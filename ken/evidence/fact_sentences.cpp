@@ -1,20 +1,10 @@
 #include "ken/evidence/fact_sentences.h"
 
 #include <algorithm>
-#include <sstream>
+
+#include "ken/evidence/words.h"
 
 namespace ken::evidence {
-namespace {
-
-std::vector<std::string> words_of(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> words;
-  for (std::string word; in >> word;) words.push_back(word);
-  return words;
-}
-
-}  // namespace
-
 FactSentences::FactSentences(const std::vector<data::Fact>& facts) {
   for (const data::Fact& fact : facts) {
     if (fact.answers.empty()) continue;

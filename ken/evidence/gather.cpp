@@ -21,10 +21,10 @@ std::vector<int32_t> answer_of(const generate::Generated& g) {
 }
 
 // The distinct token sequences among a question's answers; `place` of each answer among them, -1 for an empty one.
-struct Distinct {
+struct DistinctAnswers {
   std::vector<std::vector<int32_t>> tokens;
   std::vector<int64_t> place;
-  explicit Distinct(const std::vector<std::vector<int32_t>>& answers) {
+  explicit DistinctAnswers(const std::vector<std::vector<int32_t>>& answers) {
     for (const auto& answer : answers) {
       if (answer.empty()) {
         place.push_back(-1);
@@ -100,7 +100,7 @@ class Gathering {
     std::vector<OptionTokens> items;
     std::vector<std::vector<int64_t>> places;
     for (size_t i = 0; i < evidence_.size(); ++i) {
-      Distinct distinct(answers(evidence_[i]));
+      DistinctAnswers distinct(answers(evidence_[i]));
       places.push_back(std::move(distinct.place));
       items.push_back({prompt_tokens(i), std::move(distinct.tokens)});
     }
@@ -170,7 +170,7 @@ class Gathering {
           wanted.back().erase(wanted.back().begin() + long(t));
         }
       }
-      Distinct distinct(wanted);
+      DistinctAnswers distinct(wanted);
       places.push_back(std::move(distinct.place));
       items.push_back({prompt_tokens(i), std::move(distinct.tokens)});
     }

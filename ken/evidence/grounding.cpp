@@ -4,6 +4,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/evidence/asking.h"
 #include "ken/readout/spans.h"
 
 namespace ken::evidence {
@@ -38,7 +39,7 @@ std::vector<data::ContextCase> exchanged(const std::vector<data::ContextCase>& c
 std::vector<data::ContextCase> chosen_cases(const readout::AnalysisInput& input, size_t max_items) {
   std::vector<data::ContextCase> with, without;
   for (const auto& item : input.facts.contexts) {
-    if ((item.intent != "none" && !item.intent.empty()) || item.answers.empty()) continue;
+    if (!undirected(item) || item.answers.empty()) continue;
     (item.context_answers.empty() ? without : with).push_back(item);
   }
   if (with.empty()) fail("passages", "the facts hold no passage with an answer; add records with a context");

@@ -7,13 +7,12 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/evidence/asking.h"
 
 namespace ken::evidence {
 namespace {
 
-constexpr uint64_t instruction_stream = 0x1257;
-
-bool undirected(const data::ContextCase& item) { return item.intent.empty() || item.intent == "none"; }
+constexpr uint64_t mode_stream = 0x1257;
 
 // Every instruction of an intent, each once, in alphabetical order.
 std::vector<std::string> instructions_of(const data::FactSet& facts, const std::string& intent,
@@ -31,7 +30,7 @@ std::vector<std::string> instructions_of(const data::FactSet& facts, const std::
 }
 
 // As many indices of each kind as there are of the rarest one, or as the bound allows.
-std::vector<size_t> draw(const data::FactSet& facts, size_t max_items, uint64_t seed) {
+std::vector<size_t> draw_cases(const data::FactSet& facts, size_t max_items, uint64_t seed) {
   std::map<std::string, std::vector<size_t>> of_kind;
   for (size_t i = 0; i < facts.contexts.size(); ++i)
     if (undirected(facts.contexts[i])) of_kind[facts.contexts[i].kind].push_back(i);
@@ -72,9 +71,9 @@ std::vector<Instructed> instructed_cases(const readout::AnalysisInput& input, co
                                          size_t max_items) {
   const auto memory = instructions_of(input.facts, "memory", given.memory),
              context = instructions_of(input.facts, "context", given.context);
-  const auto chosen = draw(input.facts, max_items, input.seed);
+  const auto chosen = draw_cases(input.facts, max_items, input.seed);
   if (chosen.empty()) fail("instructions", "the facts hold no passage; add records with a context");
-  Rng rng(input.seed, instruction_stream);
+  Rng rng(input.seed, mode_stream);
   std::vector<Instructed> result;
   std::vector<generate::Request> requests;
   for (const size_t i : chosen) {

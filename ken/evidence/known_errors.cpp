@@ -5,6 +5,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/evidence/asking.h"
 
 namespace ken::evidence {
 namespace {
@@ -37,7 +38,7 @@ void add_passages(const readout::AnalysisInput& input, std::vector<Derailed>& ca
   for (const auto& fact : input.facts.facts) facts.emplace(fact.id, &fact);
   auto contexts = input.facts.contexts;
   std::erase_if(contexts, [&](const auto& item) {
-    return item.kind != "conflict" || (item.intent != "none" && !item.intent.empty()) || !facts.count(item.fact);
+    return item.kind != "conflict" || !undirected(item) || !facts.count(item.fact);
   });
   if (contexts.empty()) contexts = data::swap_contexts(input.facts, input.seed, input.facts.facts.size());
   for (const auto& item : contexts) cases.push_back({facts.at(item.fact), with_passage(item, input.style)});

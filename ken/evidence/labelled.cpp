@@ -9,6 +9,7 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 #include "ken/base/select.h"
+#include "ken/evidence/asking.h"
 
 namespace ken::evidence {
 namespace {
@@ -58,7 +59,7 @@ Passages find_passages(const data::FactSet& set, const std::map<std::string, con
   };
   bool agreeing = false;
   for (const auto& item : set.contexts) {
-    if (item.intent != "none" && !item.intent.empty()) continue;
+    if (!undirected(item)) continue;
     if (item.kind == "conflict") add(item, 1);
     if (item.kind == "agree") add(item, 0);
     agreeing = agreeing || item.kind == "agree";
@@ -76,8 +77,8 @@ Passages find_passages(const data::FactSet& set, const std::map<std::string, con
 }
 
 // The passages of facts that the model answers rightly (or wrongly) without a passage, as many of each label.
-std::vector<size_t> balanced(const readout::AnalysisInput& input, const Passages& passages,
-                             const std::set<std::string>& chosen, size_t max_items) {
+std::vector<size_t> balanced_passages(const readout::AnalysisInput& input, const Passages& passages,
+                                      const std::set<std::string>& chosen, size_t max_items) {
   std::array<std::vector<size_t>, 2> of_label;
   for (size_t i = 0; i < passages.cases.size(); ++i)
     if (chosen.count(passages.cases[i].fact)) of_label[size_t(passages.labels[i])].push_back(i);
@@ -137,7 +138,7 @@ LabelledSet conflict_set(const readout::AnalysisInput& input, size_t max_items, 
   const Passages passages = find_passages(input.facts, facts);
   if (passages.cases.empty())
     fail("passages", "the facts hold no passage that contradicts or agrees with a fact; add records with a context");
-  const auto chosen = balanced(input, passages, known_facts(input, passages, facts, known), max_items);
+  const auto chosen = balanced_passages(input, passages, known_facts(input, passages, facts, known), max_items);
   std::vector<generate::Request> requests;
   for (const size_t i : chosen) requests.push_back(with_passage(passages.cases[i], input.style));
   const auto answers = greedy_answers(input.model, requests, input.compute);

@@ -5,13 +5,13 @@
 #include "ken/base/error.h"
 #include "ken/model/partial.h"
 #include "ken/readout/collect.h"
+#include "ken/readout/passes.h"
 
 namespace ken::evidence {
 namespace {
 
 using at::Tensor;
 
-constexpr int64_t chunk_elements = 1 << 22;  // logits held at once: 16 MB in f32
 constexpr int64_t least_shared = nn::KvCache::block;
 constexpr const char* blanks = " \t\n\r\f\v";
 
@@ -25,7 +25,8 @@ struct Target {
 // tokens.
 void add_logprobs(const model::Model& model, const Tensor& hidden, const std::vector<Target>& targets,
                   nn::Compute compute, bool entropies) {
-  const int64_t rows = int64_t(targets.size()), step = std::max<int64_t>(1, chunk_elements / model.config.vocab);
+  const int64_t rows = int64_t(targets.size()),
+                step = std::max<int64_t>(1, readout::logits_at_once / model.config.vocab);
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t n = std::min(step, rows - begin);
     Tensor wanted = at::empty({n, 1}, at::kLong);

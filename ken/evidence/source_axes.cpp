@@ -16,9 +16,9 @@ using readout::SubspaceFit;
 using readout::SubspaceOptions;
 using readout::Swap;
 
-constexpr int pk = 0, ck = 1, folds = 5;
+constexpr int pk = 0, ck = 1, axis_folds = 5;
 
-size_t prompt_of(size_t item, Mode mode) { return 3 * item + size_t(mode); }
+size_t prompt_index(size_t item, Mode mode) { return 3 * item + size_t(mode); }
 double number_at(const Tensor& t, int64_t i, int64_t j) { return t[i][j].item<double>(); }
 
 std::vector<int64_t> layers_to_try(const model::Config& config, double depth) {
@@ -40,7 +40,7 @@ SourceAxes::SourceAxes(const AnalysisInput& given, const Instructions& instructi
       layers_(layers_to_try(given.model.config, options.depth)) {
   std::vector<std::string> groups;
   for (size_t i = 0; i < items.size(); ++i) groups.push_back(group(i));
-  for (const int fold : stats::grouped_folds(groups, folds, input.seed))
+  for (const int fold : stats::grouped_folds(groups, axis_folds, input.seed))
     parts_.push_back(fold < 2 ? Part::test : fold == 2 ? Part::validation : Part::train);
   std::vector<std::vector<int32_t>> prompts;
   for (const auto& item : items)
@@ -66,7 +66,8 @@ std::vector<Swap> SourceAxes::swaps(Part part, bool two_axes, bool unequal_only)
     if (parts_[i] != part || std::min(memory.sure(), context.sure()) < options_.confidence) continue;
     if (memory.first() < 0 || context.first() < 0) continue;
     if ((unequal_only || !two_axes) && memory.first() == context.first()) continue;
-    const size_t p = prompt_of(i, Mode::memory), c = prompt_of(i, Mode::context), both = prompt_of(i, Mode::both);
+    const size_t p = prompt_index(i, Mode::memory), c = prompt_index(i, Mode::context),
+                 both = prompt_index(i, Mode::both);
     result.push_back({two_axes ? both : c, p, pk, memory.first()});
     result.push_back({two_axes ? both : p, c, two_axes ? ck : 0, context.first()});
   }
@@ -75,7 +76,7 @@ std::vector<Swap> SourceAxes::swaps(Part part, bool two_axes, bool unequal_only)
 
 Tensor SourceAxes::states(int64_t layer, Mode mode, const std::vector<size_t>& which) const {
   std::vector<int64_t> rows;
-  for (const size_t i : which) rows.push_back(int64_t(prompt_of(i, mode)));
+  for (const size_t i : which) rows.push_back(int64_t(prompt_index(i, mode)));
   return data_->states(layer).index_select(0, at::tensor(at::ArrayRef<int64_t>(rows), at::kLong));
 }
 

@@ -3,14 +3,13 @@
 
 #include "ken/base/error.h"
 #include "ken/base/select.h"
+#include "ken/evidence/asking.h"
 
 namespace ken::evidence {
 namespace {
 
-constexpr int folds = 5;
+constexpr int choice_folds = 5;
 constexpr size_t least = 20, agreeing = 100;
-
-bool undirected(const data::ContextCase& item) { return item.intent.empty() || item.intent == "none"; }
 
 Json share(int64_t hits, int64_t n, const char* metric) { return stats::to_json(stats::proportion(hits, n, metric)); }
 
@@ -56,7 +55,7 @@ SourceChoice::SourceChoice(const readout::AnalysisInput& given, size_t max_items
         {item, item.group.empty() ? item.question : item.group, followed(texts[2 * i], item, item.answers)});
     groups.push_back(items.back().group);
   }
-  const auto fold = stats::grouped_folds(groups, folds, input.seed);
+  const auto fold = stats::grouped_folds(groups, choice_folds, input.seed);
   for (size_t i = 0; i < items.size(); ++i)
     items[i].part = fold[i] < 2 ? Part::test : fold[i] == 2 ? Part::validation : Part::train;
   for (const Part part : {Part::test, Part::validation, Part::train})

@@ -81,7 +81,7 @@ std::set<const data::Fact*> answered_rightly(const readout::AnalysisInput& input
   return result;
 }
 
-std::vector<Statement> balanced(std::array<std::vector<Statement>, 3> of_kind, size_t max_items, uint64_t seed) {
+std::vector<Statement> balanced_kinds(std::array<std::vector<Statement>, 3> of_kind, size_t max_items, uint64_t seed) {
   size_t count = max_items / 3;
   for (const auto& kind : of_kind) count = std::min(count, kind.size());
   std::vector<Statement> result;
@@ -116,7 +116,7 @@ std::vector<Statement> statements(const readout::AnalysisInput& input, size_t ma
     if (known && judge && source.fact && !right.count(source.fact)) continue;
     of_kind[size_t(source.statement.kind)].push_back(std::move(source.statement));
   }
-  return balanced(std::move(of_kind), max_items, input.seed);
+  return balanced_kinds(std::move(of_kind), max_items, input.seed);
 }
 
 }  // namespace ken::evidence

@@ -3,12 +3,12 @@
 #include "ken/base/error.h"
 #include "ken/model/partial.h"
 #include "ken/readout/collect.h"
+#include "ken/readout/passes.h"
 
 namespace ken::evidence {
 namespace {
 
 using at::Tensor;
-constexpr int64_t chunk_elements = 1 << 22;  // logits held at once: 16 MB in f32
 
 // The row before each token but a text's first says how likely it was.
 struct Place {
@@ -19,7 +19,7 @@ struct Place {
 void score_rows(const model::Model& model, const Tensor& hidden, const std::vector<Place>& places,
                 const std::vector<std::vector<int32_t>>& texts, int64_t alternatives, nn::Compute compute,
                 std::vector<TextScores>& scores) {
-  const int64_t step = std::max<int64_t>(1, chunk_elements / model.config.vocab);
+  const int64_t step = std::max<int64_t>(1, readout::logits_at_once / model.config.vocab);
   for (int64_t begin = 0; begin < int64_t(places.size()); begin += step) {
     const int64_t n = std::min(step, int64_t(places.size()) - begin);
     std::vector<int64_t> rows, wanted;

@@ -4,3 +4,14 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "ken/nn/torch.h"
+
+namespace ken::nn {
+
+inline bool wants_gradient(std::initializer_list<at::Tensor> inputs) {
+  if (!at::GradMode::is_enabled()) return false;
+  for (const auto& x : inputs)
+    if (x.requires_grad()) return true;
+  return false;
+}
+
+}  // namespace ken::nn

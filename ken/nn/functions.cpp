@@ -9,13 +9,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-bool wants_gradient(std::initializer_list<Tensor> inputs) {
-  if (!at::GradMode::is_enabled()) return false;
-  for (const auto& x : inputs)
-    if (x.requires_grad()) return true;
-  return false;
-}
-
 struct NormFunction : Function<NormFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, double eps, int64_t dtype) {
     const auto [y, rstd] = kernels::rms_norm(x, weight, eps, at::ScalarType(dtype));

@@ -28,7 +28,7 @@ Points gradients_at(const Scalar& f, const Tensor& points, int64_t at_once) {
   return result;
 }
 
-void check(const Tensor& x, const Tensor& baseline) {
+void check_path(const Tensor& x, const Tensor& baseline) {
   if (x.sizes() != baseline.sizes())
     fail("attribution", "the baseline's shape is another one than that of what is attributed to; they must be equal");
 }
@@ -56,7 +56,7 @@ double Attribution::gap() const {
 
 Attribution integrated_gradients(const Scalar& f, const Tensor& x, const Tensor& baseline,
                                  const IntegrationOptions& options) {
-  check(x, baseline);
+  check_path(x, baseline);
   if (options.steps < 1 || options.at_once < 1)
     fail_usage("attribution", "{} steps, {} at once; give at least 1 of each", options.steps, options.at_once);
   Attribution result{{}, value_of(f, baseline), value_of(f, x), options.steps};
@@ -71,7 +71,7 @@ Attribution integrated_gradients(const Scalar& f, const Tensor& x, const Tensor&
 }
 
 Attribution gradient_times_input(const Scalar& f, const Tensor& x, const Tensor& baseline) {
-  check(x, baseline);
+  check_path(x, baseline);
   const Points at_x = gradients_at(f, x.unsqueeze(0), 1);
   return {(x - baseline) * at_x.gradients, value_of(f, baseline), at_x.values[0].item<double>(), 1};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
+#include "ken/nn/index.h"
 #include "ken/stats/classes.h"
 
 namespace ken::readout {
@@ -10,8 +11,6 @@ namespace {
 
 constexpr double least_kept = 0.05;  // of the eta N best tokens
 constexpr double first_strength = 3;
-
-Tensor index_of(const std::vector<int64_t>& rows) { return at::tensor(at::ArrayRef<int64_t>(rows), at::kLong); }
 
 // One machine a strength for one class against the others.
 std::vector<Svm> fit_class(const Bags& bags, const std::vector<int>& y, const BagOptions& options) {
@@ -48,14 +47,14 @@ struct Part {
   Tensor rows;  // of those inside
 };
 
-std::vector<Part> parts_of(const Bags& bags, const BagOptions& options) {
+std::vector<Part> bag_parts(const Bags& bags, const BagOptions& options) {
   const auto fold = stats::grouped_folds(bags.groups, options.folds, options.seed);
   std::vector<Part> parts;
   for (int f = 0; f < options.folds; ++f) {
     std::vector<int64_t> inside, outside;
     for (int64_t i = 0; i < bags.size(); ++i) (fold[size_t(i)] == f ? inside : outside).push_back(i);
     if (inside.empty()) continue;
-    parts.push_back({bags.select(inside), bags.select(outside), index_of(inside)});
+    parts.push_back({bags.select(inside), bags.select(outside), nn::index_of(inside)});
   }
   if (parts.size() < 2) fail("bags", "the groups fill {} fold; give items of more groups", parts.size());
   return parts;
@@ -67,7 +66,7 @@ struct HeldOut {
   size_t strength;
 };
 
-HeldOut held_out(const std::vector<Part>& parts, const std::vector<int>& y, int k, const BagOptions& options) {
+HeldOut held_out_bags(const std::vector<Part>& parts, const std::vector<int>& y, int k, const BagOptions& options) {
   std::vector<Tensor> scores;
   for (const Part& part : parts) {
     const auto machines = fit_class(part.outside, of_class(part.outside.kind, k), options);
@@ -84,7 +83,7 @@ HeldOut held_out(const std::vector<Part>& parts, const std::vector<int>& y, int 
 }  // namespace
 
 Bags Bags::select(const std::vector<int64_t>& rows) const {
-  const Tensor index = index_of(rows);
+  const Tensor index = nn::index_of(rows);
   Bags result{values.index_select(0, index), valid.index_select(0, index), {}, {}};
   for (const int64_t i : rows) {
     result.kind.push_back(kind[size_t(i)]);
@@ -142,12 +141,12 @@ std::vector<int> most_likely(const Tensor& probabilities) {
 // The softmax is fitted on held-out scores: those of items that a machine was fitted on are too sure.
 BagReader fit_bags(const Bags& bags, const BagOptions& options) {
   const at::NoGradGuard no_gradients;
-  const std::vector<Part> parts = parts_of(bags, options);
+  const std::vector<Part> parts = bag_parts(bags, options);
   BagReader reader{options.method, {}, {}, 0};
   std::vector<Tensor> scores;
   for (int k = 0; k < options.classes; ++k) {
     const std::vector<int> y = of_class(bags.kind, k);
-    const HeldOut out = held_out(parts, y, k, options);
+    const HeldOut out = held_out_bags(parts, y, k, options);
     scores.push_back(out.scores);
     BagOptions chosen = options;
     if (options.method != BagMethod::mean_difference) chosen.strengths = {options.strengths[out.strength]};

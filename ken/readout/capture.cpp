@@ -12,7 +12,7 @@
 namespace ken::readout {
 namespace {
 
-constexpr const char* format = "ken.activations/1";
+constexpr const char* activations_format = "ken.activations/1";
 constexpr size_t largest_index = size_t{1} << 30;  // bytes
 
 // What a token's row of a point holds.
@@ -131,7 +131,7 @@ class Capturer {
     for (const auto& point : points_) points[point] = width_of(point, model_.config);
     std::string all;  // separated by bytes that no text holds
     for (const auto& prompt : prompts_) all += prompt.id + '\xff' + prompt.text + '\xfe';
-    return {{"format", format},
+    return {{"format", activations_format},
             {"model", model_.config.name},
             {"model_sha256", model_.sha256()},
             {"compute", nn::compute_name(options_.compute)},
@@ -217,10 +217,11 @@ class Capturer {
           more[0][int64_t(i)][int64_t(place)] = block.reads[i].rows[place] >= 0;
       out.push_back(tensor_out("found", more[0]));
     }
-    io::write_safetensors(
-        file,
-        {{"format", format}, {"first", std::to_string(block.first)}, {"count", std::to_string(block.reads.size())}},
-        out);
+    io::write_safetensors(file,
+                          {{"format", activations_format},
+                           {"first", std::to_string(block.first)},
+                           {"count", std::to_string(block.reads.size())}},
+                          out);
   }
 
   const model::Model& model_;
@@ -266,7 +267,7 @@ size_t count_of(const fs::path& file, size_t first) {
   const auto shard = io::open_tensors(file);
   const std::string begins = shard->metadata.text("first", ""), count = shard->metadata.text("count", "");
   const bool digits = !count.empty() && count.size() < 10 && count.find_first_not_of("0123456789") == std::string::npos;
-  if (shard->metadata.text("format", "") != format || begins != std::to_string(first) || !digits ||
+  if (shard->metadata.text("format", "") != activations_format || begins != std::to_string(first) || !digits ||
       std::stoul(count) == 0)
     fail("cache", "{} does not say that it holds the prompts from {} on; delete it and run again", file.string(),
          first);

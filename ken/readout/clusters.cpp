@@ -10,7 +10,7 @@
 namespace ken::readout {
 namespace {
 
-using Points = std::vector<std::vector<double>>;
+using PointSet = std::vector<std::vector<double>>;
 
 double dot(std::span<const double> a, std::span<const double> b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
@@ -25,8 +25,8 @@ bool scale(std::vector<double>& point) {
 }
 
 // Each further centre is a point, drawn by its squared distance to the nearest centre.
-Points begin(const Points& points, size_t count, Rng& rng) {
-  Points centres{points[rng.below(points.size())]};
+PointSet begin(const PointSet& points, size_t count, Rng& rng) {
+  PointSet centres{points[rng.below(points.size())]};
   std::vector<double> distance(points.size(), 4);
   while (centres.size() < count) {
     double total = 0;
@@ -58,17 +58,17 @@ size_t Clusters::nearest(std::span<const double> point) const {
   return best;
 }
 
-Clusters cluster_directions(const Points& given, size_t count, uint64_t seed, int rounds) {
+Clusters cluster_directions(const PointSet& given, size_t count, uint64_t seed, int rounds) {
   if (given.empty() || count == 0)
     fail("clusters", "{} points in {} clusters; at least one of each", given.size(), count);
-  Points points = given;
+  PointSet points = given;
   for (size_t i = 0; i < points.size(); ++i)
     if (!scale(points[i])) fail("clusters", "point {} of {} has length 0 and no direction", i, points.size());
   Rng rng(seed);
   Clusters result{begin(points, count, rng), std::vector<size_t>(points.size(), SIZE_MAX)};
   for (int round = 0; round < rounds; ++round) {
     bool moved = false;
-    Points sums(result.centres.size(), std::vector<double>(points[0].size()));
+    PointSet sums(result.centres.size(), std::vector<double>(points[0].size()));
     for (size_t i = 0; i < points.size(); ++i) {
       const size_t c = result.nearest(points[i]);
       moved |= c != result.of[i], result.of[i] = c;

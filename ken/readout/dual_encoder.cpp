@@ -5,14 +5,13 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/nn/index.h"
 #include "ken/readout/adam.h"
 
 namespace ken::readout {
 namespace {
 
 Tensor unit_rows(const Tensor& x) { return x / x.square().sum(1, true).sqrt().clamp_min(1e-12); }
-
-Tensor index(const std::vector<int64_t>& rows) { return at::tensor(at::ArrayRef<int64_t>(rows), at::kLong); }
 
 void check_pairs(const std::vector<EncoderPairs>& pairs, int64_t n) {
   if (pairs.empty()) fail("encoder", "there are no pairs to train on");
@@ -32,9 +31,9 @@ Tensor info_nce(const Tensor& e, const std::vector<const EncoderPairs*>& step, d
       for (const int64_t row : other->near)
         if (other != p && row != p->anchor && std::find(p->near.begin(), p->near.end(), row) == p->near.end())
           far.push_back(row);
-    const Tensor anchor = e[p->anchor];                                                      // [k]
-    const Tensor to_far = at::mv(e.index_select(0, index(far)), anchor) / temperature;       // [far]
-    const Tensor to_near = at::mv(e.index_select(0, index(p->near)), anchor) / temperature;  // [near]
+    const Tensor anchor = e[p->anchor];                                                             // [k]
+    const Tensor to_far = at::mv(e.index_select(0, nn::index_of(far)), anchor) / temperature;       // [far]
+    const Tensor to_near = at::mv(e.index_select(0, nn::index_of(p->near)), anchor) / temperature;  // [near]
     const Tensor all = at::cat({to_near.unsqueeze(1), to_far.unsqueeze(0).expand({to_near.size(0), -1})}, 1);
     losses.push_back(at::logsumexp(all, {1}) - to_near);
   }

@@ -8,13 +8,12 @@
 #include "ken/model/partial.h"
 #include "ken/nn/autograd.h"
 #include "ken/nn/functions.h"
+#include "ken/readout/passes.h"
 
 namespace ken::readout {
 namespace {
 
-constexpr int64_t chunk_elements = 1 << 22;  // logits that are held at once
-constexpr int64_t left_out = 10;             // every tenth text is for judging
-constexpr int64_t pass_tokens = 4096;
+constexpr int64_t left_out = 10;  // every tenth text is for judging
 
 std::vector<int32_t> tokens_of(const model::Model& model, const std::string& text) {
   auto ids = model::prompt_ids(model, text);
@@ -59,7 +58,7 @@ class LensFitter {
 
   double step(const std::vector<std::vector<int32_t>>& sequences, double rate) {
     const Pass pass = states_of(model_, sequences, options_.compute);
-    const int64_t T = pass.logits.size(0), rows = std::max<int64_t>(16, chunk_elements / pass.logits.size(1));
+    const int64_t T = pass.logits.size(0), rows = std::max<int64_t>(16, logits_at_once / pass.logits.size(1));
     gradients_.assign(velocity_.size(), Tensor());
     double loss = 0;
     for (int64_t begin = 0; begin < T; begin += rows) {
@@ -196,7 +195,7 @@ Tensor last_states(const model::Model& model, const std::vector<std::vector<int3
   while (first < sequences.size()) {
     std::vector<model::Row> rows;
     int64_t tokens = 0;
-    for (size_t i = first; i < sequences.size() && (rows.empty() || tokens < pass_tokens); ++i) {
+    for (size_t i = first; i < sequences.size() && (rows.empty() || tokens < max_pass_tokens); ++i) {
       rows.push_back({sequences[i]});
       tokens += int64_t(sequences[i].size());
     }
@@ -292,7 +291,7 @@ Readings read_layers(const model::Model& model, const Lens& lens, const Tensor& 
   Readings r;
   for (Tensor* x : {&r.logprob, &r.rank, &r.entropy, &r.divergence}) *x = at::empty({n, layers}, at::kFloat);
   r.best = at::empty({n, layers}, at::kLong);
-  const int64_t rows = std::max<int64_t>(16, chunk_elements / model.output().out);
+  const int64_t rows = std::max<int64_t>(16, logits_at_once / model.output().out);
   for (int64_t begin = 0; begin < n; begin += rows) {
     const int64_t m = std::min(rows, n - begin);
     const Tensor h = states.narrow(0, begin, m), target = targets.narrow(0, begin, m).unsqueeze(1);

@@ -12,7 +12,7 @@
 namespace ken::readout {
 namespace {
 
-constexpr const char* format = "ken.lever/1";
+constexpr const char* lever_format = "ken.lever/1";
 
 std::string shape_text(at::IntArrayRef shape) {
   std::string text;
@@ -20,7 +20,7 @@ std::string shape_text(at::IntArrayRef shape) {
   return "[" + text + "]";
 }
 
-Tensor read(const io::TensorInfo& info, const std::string& file) {
+Tensor read_lever_tensor(const io::TensorInfo& info, const std::string& file) {
   if (info.dtype != io::DType::f32)
     fail("lever", "{}: {} is {}; expected F32", file, info.name, io::dtype_name(info.dtype));
   Tensor tensor = at::empty(info.shape, at::kFloat);
@@ -84,7 +84,7 @@ void save(const Lever& lever, const fs::path& path) {
         {name, io::DType::f32, kept.back().sizes().vec(), {bytes, size_t(kept.back().numel()) * sizeof(float)}});
   }
   io::write_safetensors(path,
-                        {{"format", format},
+                        {{"format", lever_format},
                          {"method", lever.method},
                          {"model_sha256", lever.model_sha256},
                          {"about", lever.about.dump()}},
@@ -93,15 +93,15 @@ void save(const Lever& lever, const fs::path& path) {
 
 Lever load_lever(const fs::path& path, const std::string& method) {
   const auto file = io::open_tensors(path);
-  if (file->metadata.text("format", "") != format)
+  if (file->metadata.text("format", "") != lever_format)
     fail("lever", "{} was not written by 'ken steer {} -o FILE': its metadata do not say format '{}'", file->name,
-         method, format);
+         method, lever_format);
   Lever lever{file->metadata.text("method", ""), file->metadata.text("model_sha256", ""), {}, {}};
   lever.file = file->name;
   if (lever.method != method) fail("lever", "{} belongs to '{}', not to '{}'", file->name, lever.method, method);
   lever.about = parse_json(file->metadata.text("about", "{}"));
   if (!lever.about.is_object()) fail("lever", "{}: its description is no object; fit it again", file->name);
-  for (const auto& info : file->tensors) lever.tensors[info.name] = read(info, file->name);
+  for (const auto& info : file->tensors) lever.tensors[info.name] = read_lever_tensor(info, file->name);
   return lever;
 }
 

@@ -1,4 +1,4 @@
-// Which prompts share a packed pass.
+// Which prompts share a packed pass, and how many logits are held.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -7,6 +7,8 @@
 namespace ken::readout {
 
 inline constexpr int64_t max_pass_tokens = 4096;  // of a packed pass over several prompts
+
+inline constexpr int64_t logits_at_once = 1 << 22;  // that are held beside one another: 16 MB in f32
 
 struct PassRange {
   size_t first, last;  // [first, last)

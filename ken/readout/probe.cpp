@@ -8,6 +8,7 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/nn/index.h"
 #include "ken/readout/scaler.h"
 
 namespace ken::readout {
@@ -15,14 +16,10 @@ namespace {
 
 constexpr int most_iterations = 90, most_halvings = 30;
 constexpr int steps_a_factor = 3;                     // a factored Hessian costs as much as four steps
-constexpr double close_enough = 1e-9;                 // g . H^-1 g, relative to the loss
-constexpr int64_t chunk_elements = int64_t{1} << 18;  // of features solved together: 2 MiB, which stay in a cache
-
-const auto wide = at::TensorOptions().dtype(at::kDouble);
+constexpr double small_step = 1e-9;                   // g . H^-1 g, relative to the loss
+constexpr int64_t solved_at_once = int64_t{1} << 18;  // of features solved together: 2 MiB, which stay in a cache
 
 using Rows = std::vector<int64_t>;
-
-Tensor index_of(const Rows& rows) { return at::tensor(at::ArrayRef<int64_t>(rows), at::kLong); }
 
 // w.z + b over standardised features z = (x - mean) * scale; a constant feature has scale 0.
 struct Line {
@@ -110,7 +107,7 @@ struct Newton {
       const bool fresh = i % steps_a_factor == 0 && !(known && i == 0);
       if (fresh) curvature.begin(hessian(p));
       const Tensor full = curvature.solve(g);
-      active = active & ((g * full).sum(1) > close_enough * (1 + value));
+      active = active & ((g * full).sum(1) > small_step * (1 + value));
       if (!active.any().item<bool>()) break;
       Tensor length = active.to(at::kDouble), next, there, reached;
       for (int halving = 0; halving <= most_halvings; ++halving) {
@@ -146,9 +143,9 @@ class Training {
       q_ = q;
       z = r.transpose(1, 2);
     }
-    z_ = at::cat({z, at::ones({z.size(0), z.size(1), 1}, wide)}, 2).contiguous();
+    z_ = at::cat({z, at::ones({z.size(0), z.size(1), 1}, at::kDouble)}, 2).contiguous();
     narrow_ = z_.to(at::kFloat);
-    u_ = at::zeros({z_.size(0), z_.size(2)}, wide);
+    u_ = at::zeros({z_.size(0), z_.size(2)}, at::kDouble);
   }
 
   // Starts from the line of the strength before.
@@ -190,7 +187,7 @@ class Training {
 
  private:
   Tensor ridge_of(double strength) const {
-    return at::cat({at::full({z_.size(2) - 1}, 1 / strength, wide), at::zeros({1}, wide)});
+    return at::cat({at::full({z_.size(2) - 1}, 1 / strength, at::kDouble), at::zeros({1}, at::kDouble)});
   }
   Line fit(double strength, const std::optional<Curvature>& known) {
     const int64_t r = z_.size(2) - 1;
@@ -232,8 +229,8 @@ struct Problem {
 
   int64_t count() const { return x.size(0); }
   int64_t strengths() const { return int64_t(options.strengths.size()); }
-  Tensor items(const Rows& rows) const { return x.index_select(1, index_of(rows)); }
-  Tensor labels(const Rows& rows) const { return y.index_select(0, index_of(rows)); }
+  Tensor items(const Rows& rows) const { return x.index_select(1, nn::index_of(rows)); }
+  Tensor labels(const Rows& rows) const { return y.index_select(0, nn::index_of(rows)); }
 
   // Every item outside the folds a and b.
   Training without(size_t a, size_t b) const {
@@ -261,7 +258,7 @@ Tensor fold_loss(const Problem& p, const Training& training, const Line& line, s
 // loss[k][c] [folds, strengths, P]: of strength c, on items outside fold k, by lines that saw neither k nor those
 // items. A line without folds k and j serves both, so half of a nested cross-validation's fits are enough.
 Tensor inner_losses(const Problem& p) {
-  Tensor loss = at::zeros({int64_t(p.folds.size()), p.strengths(), p.count()}, wide);
+  Tensor loss = at::zeros({int64_t(p.folds.size()), p.strengths(), p.count()}, at::kDouble);
   if (p.strengths() == 1) return loss;
   for (size_t k = 0; k < p.folds.size(); ++k) {
     for (size_t j = k + 1; j < p.folds.size(); ++j) {
@@ -286,7 +283,7 @@ Tensor choose(const Tensor& candidates, const Tensor& best) {
 // Held-out projections [P, n]; `loss` [strengths, P] receives what the outer lines lose on their own folds.
 Tensor held_out(const Problem& p, Tensor& loss) {
   const Tensor best = inner_losses(p).argmin(1);  // [folds, P]; the stronger penalty of equals
-  Tensor result = at::zeros({p.count(), p.x.size(1)}, wide);
+  Tensor result = at::zeros({p.count(), p.x.size(1)}, at::kDouble);
   for (size_t k = 0; k < p.folds.size(); ++k) {
     Training training = p.without(k, k);
     std::vector<Tensor> candidates;
@@ -295,7 +292,7 @@ Tensor held_out(const Problem& p, Tensor& loss) {
       loss[c] += fold_loss(p, training, line, k);
       candidates.push_back(training.project(p.items(p.folds[k]), line));
     }
-    result.index_copy_(1, index_of(p.folds[k]), choose(at::stack(candidates), best[int64_t(k)]));
+    result.index_copy_(1, nn::index_of(p.folds[k]), choose(at::stack(candidates), best[int64_t(k)]));
   }
   return result;
 }
@@ -312,7 +309,7 @@ void fit_chunk(Problem p, int64_t first, Fit& fit) {
     const Line& raw = p.whole.back().raw;
     weights.push_back(raw.weight), offsets.push_back(raw.bias), biases.push_back(line.bias);
   }
-  Tensor loss = at::zeros({p.strengths(), p.count()}, wide);
+  Tensor loss = at::zeros({p.strengths(), p.count()}, at::kDouble);
   const Tensor projected = held_out(p, loss), best = loss.argmin(0);
   const auto chosen = [&](const std::vector<Tensor>& of) { return choose(at::stack(of), best); };
   const Tensor weight = chosen(weights), bias = chosen(biases), offset = chosen(offsets);
@@ -352,7 +349,7 @@ Fit fit_logistic(const Tensor& x, const std::vector<int>& labels, const std::vec
   const std::vector<Rows> folds = folds_of(groups, sorted);
   const Tensor y = at::tensor(at::ArrayRef<int>(labels), at::kInt).to(at::kDouble);
   const int64_t count = x.size(0), size = std::max<int64_t>(1, x.size(1) * (x.size(2) + 1));
-  const int64_t chunk = std::max<int64_t>(1, chunk_elements / size), chunks = (count + chunk - 1) / chunk;
+  const int64_t chunk = std::max<int64_t>(1, solved_at_once / size), chunks = (count + chunk - 1) / chunk;
   Fit fit{at::empty({count, x.size(1)}, at::kFloat), std::vector<Probe>(size_t(count)),
           std::vector<double>(size_t(count))};
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {

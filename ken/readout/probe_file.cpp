@@ -8,7 +8,7 @@
 namespace ken::readout {
 namespace {
 
-constexpr const char* format = "ken.probes/1";
+constexpr const char* probes_format = "ken.probes/1";
 constexpr size_t most_hidden = 64;
 
 std::string tensor_name(size_t index) { return fmt::format("probe.{}.weight", index); }
@@ -17,15 +17,15 @@ std::string hidden_name(size_t index, size_t layer, const char* part) {
 }
 
 Json read_list(const io::TensorFile& file) {
-  if (file.metadata.text("format", "") != format)
-    fail("probe", "{} is not a file of probes: its metadata does not say format '{}'", file.name, format);
+  if (file.metadata.text("format", "") != probes_format)
+    fail("probe", "{} is not a file of probes: its metadata does not say format '{}'", file.name, probes_format);
   Json list = Json::parse(file.metadata.text("probes"), nullptr, false);
   if (!list.is_array()) fail("probe", "{}: metadata 'probes' is not a JSON list; write the file again", file.name);
   return list;
 }
 
 // A tensor of F32 with so many dimensions.
-Tensor read_tensor(const io::TensorFile& file, const std::string& name, size_t dimensions) {
+Tensor read_part(const io::TensorFile& file, const std::string& name, size_t dimensions) {
   const io::TensorInfo& info = file.at(name);
   if (info.dtype != io::DType::f32 || info.shape.size() != dimensions)
     fail("probe", "{}: {} is {} with {} dimensions; expected F32 with {}", file.name, info.name,
@@ -38,8 +38,8 @@ Tensor read_tensor(const io::TensorFile& file, const std::string& name, size_t d
 // The hidden layers of a net, each as wide as the next one reads.
 void read_hidden(const io::TensorFile& file, size_t index, size_t layers, Probe& probe) {
   for (size_t layer = 0; layer < layers; ++layer) {
-    probe.hidden.push_back({read_tensor(file, hidden_name(index, layer, "weight"), 2),
-                            read_tensor(file, hidden_name(index, layer, "bias"), 1)});
+    probe.hidden.push_back({read_part(file, hidden_name(index, layer, "weight"), 2),
+                            read_part(file, hidden_name(index, layer, "bias"), 1)});
     const HiddenLayer& now = probe.hidden.back();
     const bool fits = layer == 0 || now.weight.size(1) == probe.hidden[layer - 1].bias.size(0);
     if (now.weight.size(0) != now.bias.size(0) || !fits)
@@ -60,7 +60,7 @@ Probe read_probe(const io::TensorFile& file, const Json& entry, size_t index) {
   if (!entry.contains("bias") || !entry["bias"].is_number())
     fail("probe", "{}: probe {} has no number 'bias'; write the file again", file.name, index);
   probe.bias = entry["bias"];
-  probe.weight = read_tensor(file, tensor_name(index), 1);
+  probe.weight = read_part(file, tensor_name(index), 1);
   if (entry.contains("kind")) probe.kind = text("kind");
   const Json hidden = entry.value("hidden", Json(0u));
   if (!hidden.is_number_unsigned() || hidden.get<uint64_t>() > most_hidden)
@@ -111,7 +111,7 @@ void save(const std::vector<Probe>& probes, const fs::path& path) {
       add(hidden_name(i, layer, "bias"), p.hidden[layer].bias);
     }
   }
-  io::write_safetensors(path, {{"format", format}, {"probes", list.dump()}}, tensors);
+  io::write_safetensors(path, {{"format", probes_format}, {"probes", list.dump()}}, tensors);
 }
 
 std::vector<Probe> load_probes(const fs::path& path) {

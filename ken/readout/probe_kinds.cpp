@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
+#include "ken/nn/index.h"
+#include "ken/readout/scaler.h"
 
 namespace ken::readout {
 namespace {
-
-constexpr double constant_feature = 1e-6;  // sd below this share of the magnitude is rounding
 
 struct Mean {
   Tensor weight, bias, centre;  // over raw features: [P, d], [P]; the training items' mean score [P]
@@ -25,9 +25,7 @@ Mean mean_difference(const Tensor& x, const Tensor& y) {
   return {weight, bias, (weight * mean).sum(1) + bias};
 }
 
-Tensor rows_of(const std::vector<int64_t>& rows) { return at::tensor(at::ArrayRef<int64_t>(rows), at::kLong); }
-
-void check(const Tensor& x, size_t labels, size_t groups) {
+void check_sizes(const Tensor& x, size_t labels, size_t groups) {
   if (x.dim() != 3 || x.size(1) != int64_t(labels) || groups != labels)
     fail("probe", "{} labels and {} groups for features of {} dimensions; x must be [problems, items, d]", labels,
          groups, x.dim());
@@ -45,7 +43,7 @@ bool both_classes(const Tensor& y) {
 Fit fit_mean_difference(const Tensor& x, const std::vector<int>& labels, const std::vector<std::string>& groups,
                         const FitOptions& options) {
   const at::NoGradGuard no_gradients;
-  check(x, labels.size(), groups.size());
+  check_sizes(x, labels.size(), groups.size());
   const auto fold = stats::grouped_folds(groups, options.folds, options.seed);
   const Tensor wide = x.to(at::kCPU, at::kDouble), y = at::tensor(at::ArrayRef<int>(labels), at::kInt).to(at::kDouble);
   if (!both_classes(y)) fail("probe", "all {} items are of one class; a probe needs both", labels.size());
@@ -55,7 +53,7 @@ Fit fit_mean_difference(const Tensor& x, const std::vector<int>& labels, const s
     std::vector<int64_t> train, test;
     for (size_t i = 0; i < fold.size(); ++i) (fold[i] == k ? test : train).push_back(int64_t(i));
     if (test.empty()) continue;
-    const Tensor inside = rows_of(train), outside = rows_of(test);
+    const Tensor inside = nn::index_of(train), outside = nn::index_of(test);
     const Tensor of_train = y.index_select(0, inside);
     if (train.empty() || !both_classes(of_train))
       fail("probe", "without fold {} all items are of one class; spread both classes over more groups", k);
@@ -75,7 +73,7 @@ Fit fit_mean_difference(const Tensor& x, const std::vector<int>& labels, const s
 
 Tensor cross_scores(const Tensor& x, const std::vector<int>& labels, const std::vector<std::string>& groups,
                     const std::vector<int>& set, int sets, const FitOptions& options, size_t least) {
-  check(x.unsqueeze(0), labels.size(), groups.size());
+  check_sizes(x.unsqueeze(0), labels.size(), groups.size());
   const auto fold = stats::grouped_folds(groups, options.folds, options.seed);
   Tensor scores = at::full({sets, x.size(0)}, NAN, at::kFloat);
   for (int s = 0; s < sets; ++s) {
@@ -90,8 +88,9 @@ Tensor cross_scores(const Tensor& x, const std::vector<int>& labels, const std::
       }
       const size_t ones = size_t(std::count(train_labels.begin(), train_labels.end(), 1));
       if (test.empty() || std::min(ones, train.size() - ones) < least) continue;
-      const Tensor outside = rows_of(test);
-      const Fit fit = fit_logistic(x.index_select(0, rows_of(train)).unsqueeze(0), train_labels, train_groups, options);
+      const Tensor outside = nn::index_of(test);
+      const Fit fit =
+          fit_logistic(x.index_select(0, nn::index_of(train)).unsqueeze(0), train_labels, train_groups, options);
       scores[s].index_copy_(0, outside, fit.probes[0].score(x.index_select(0, outside)));
     }
   }

@@ -6,18 +6,17 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/nn/index.h"
 #include "ken/readout/probe_kinds.h"
 #include "ken/readout/scaler.h"
 
 namespace ken::readout {
 namespace {
 
-using Rows = std::vector<int64_t>;
+using NetRows = std::vector<int64_t>;
 
 constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
 constexpr int64_t judged_at_once = 1024;
-
-Tensor index_of(const Rows& rows) { return at::tensor(at::ArrayRef<int64_t>(rows), at::kLong); }
 
 Tensor uniform(at::IntArrayRef shape, double bound, Rng& rng) {
   const Tensor result = at::empty(shape, at::kFloat);
@@ -103,13 +102,13 @@ class Adam {
 };
 
 // `rows` with those of smaller cells repeated until each cell has as many as the largest.
-Rows oversampled(const Rows& rows, const std::vector<std::string>& cells) {
+NetRows oversampled(const NetRows& rows, const std::vector<std::string>& cells) {
   if (cells.empty()) return rows;
-  std::map<std::string, Rows> of_cell;
+  std::map<std::string, NetRows> of_cell;
   for (const int64_t row : rows) of_cell[cells[size_t(row)]].push_back(row);
   size_t most = 0;
   for (const auto& [cell, members] : of_cell) most = std::max(most, members.size());
-  Rows result;
+  NetRows result;
   for (const auto& [cell, members] : of_cell)
     for (size_t i = 0; i < most; ++i) result.push_back(members[i % members.size()]);
   return result;
@@ -130,22 +129,22 @@ class Trainer {
     Scaler scaler;
   };
   // On these items; some of their groups are set aside where training ends early.
-  Trained train(const Rows& rows, uint64_t stream) const {
+  Trained train(const NetRows& rows, uint64_t stream) const {
     const auto [learn, validate] = split(rows, stream);
-    const Tensor raw = x_.index_select(1, index_of(learn));
+    const Tensor raw = x_.index_select(1, nn::index_of(learn));
     Trained result{{}, options_.standardise ? fit_scaler(raw) : no_scaler(raw)};
     Rng rng(options_.seed, stream);
     Net net = Net::start(x_.size(0), x_.size(2), options_.hidden, rng);
     Adam adam(net);
     result.net = net.clone();
-    const Tensor features = result.scaler(raw), labels = y_.index_select(0, index_of(learn));
-    const Tensor aside = validate.empty() ? Tensor() : result.scaler(x_.index_select(1, index_of(validate)));
+    const Tensor features = result.scaler(raw), labels = y_.index_select(0, nn::index_of(learn));
+    const Tensor aside = validate.empty() ? Tensor() : result.scaler(x_.index_select(1, nn::index_of(validate)));
     Tensor least = at::full({x_.size(0)}, INFINITY, at::kFloat), waited = at::zeros({x_.size(0)}, at::kLong);
     double rate = options_.learning_rate;
     for (int64_t epoch = 0; epoch < options_.epochs; ++epoch, rate *= options_.decay) {
       run_epoch(net, adam, features, labels, rate, rng);
       if (validate.empty()) continue;
-      const Tensor loss = loss_of(net, aside, y_.index_select(0, index_of(validate)));
+      const Tensor loss = loss_of(net, aside, y_.index_select(0, nn::index_of(validate)));
       // A problem that has waited too long is done: what it does later must not count.
       const Tensor better = (loss < least) & (waited < options_.patience);
       result.net.take(net, better);
@@ -158,8 +157,8 @@ class Trainer {
   }
 
  private:
-  std::pair<Rows, Rows> split(const Rows& rows, uint64_t stream) const {
-    Rows learn, validate;
+  std::pair<NetRows, NetRows> split(const NetRows& rows, uint64_t stream) const {
+    NetRows learn, validate;
     if (options_.patience > 0) {
       const int parts = std::max(2, int(std::lround(1 / options_.validation)));
       const auto part = stats::grouped_folds(items_.groups, parts, options_.seed + 7919 * (stream + 1));
@@ -173,12 +172,12 @@ class Trainer {
     return {oversampled(learn, items_.cells), oversampled(validate, items_.cells)};
   }
   void run_epoch(Net& net, Adam& adam, const Tensor& features, const Tensor& labels, double rate, Rng& rng) const {
-    Rows order(size_t(features.size(1)), 0);
+    NetRows order(size_t(features.size(1)), 0);
     for (size_t i = 0; i < order.size(); ++i) order[i] = int64_t(i);
     rng.shuffle(order);
     for (size_t begin = 0; begin < order.size(); begin += size_t(options_.batch)) {
       const size_t end = std::min(order.size(), begin + size_t(options_.batch));
-      const Tensor batch = index_of(Rows(order.begin() + long(begin), order.begin() + long(end)));
+      const Tensor batch = nn::index_of(NetRows(order.begin() + long(begin), order.begin() + long(end)));
       Tensor x = features.index_select(1, batch);
       if (options_.dropout > 0) x = x * kept(x, rng);
       std::vector<Tensor> inputs;
@@ -231,7 +230,7 @@ Probe probe_of(const Trainer::Trained& trained, int64_t problem) {
   return probe;
 }
 
-void check(const Tensor& x, const NetItems& items, const NetOptions& options) {
+void check_net_items(const Tensor& x, const NetItems& items, const NetOptions& options) {
   const size_t n = items.labels.size();
   if (x.dim() != 3 || x.size(1) != int64_t(n) || items.groups.size() != n)
     fail("probe", "{} labels and {} groups for features of {} dimensions; x must be [problems, items, d]", n,
@@ -251,7 +250,7 @@ void check(const Tensor& x, const NetItems& items, const NetOptions& options) {
 
 Fit fit_nets(const Tensor& x, const NetItems& items, const NetOptions& options) {
   const at::NoGradGuard no_gradients;
-  check(x, items, options);
+  check_net_items(x, items, options);
   const Tensor wide = x.to(at::kCPU, at::kFloat),
                y = at::tensor(at::ArrayRef<int>(items.labels), at::kInt).to(at::kFloat);
   const Trainer trainer(wide, y, items, options);
@@ -260,17 +259,17 @@ Fit fit_nets(const Tensor& x, const NetItems& items, const NetOptions& options) 
   const auto fold =
       items.fold.empty() ? stats::grouped_folds(items.groups, std::max(1, options.folds), options.seed) : items.fold;
   for (int k = 0; k < options.folds; ++k) {
-    Rows train, test;
+    NetRows train, test;
     for (size_t i = 0; i < fold.size(); ++i) {
       if (fold[i] == k) test.push_back(int64_t(i));
       if (fold[i] != k && may_train(i)) train.push_back(int64_t(i));
     }
     if (test.empty()) continue;
     const auto trained = trainer.train(train, uint64_t(k) + 1);
-    const Tensor outside = index_of(test);
+    const Tensor outside = nn::index_of(test);
     fit.scores.index_copy_(1, outside, trained.net.forward(trained.scaler(wide.index_select(1, outside))));
   }
-  Rows all;
+  NetRows all;
   for (size_t i = 0; i < fold.size(); ++i)
     if (may_train(i)) all.push_back(int64_t(i));
   const auto whole = trainer.train(all, 0);

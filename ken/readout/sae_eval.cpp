@@ -5,20 +5,20 @@
 
 #include "ken/base/error.h"
 #include "ken/model/partial.h"
+#include "ken/readout/passes.h"
 #include "ken/readout/sae.h"
 
 namespace ken::readout {
 namespace {
 
-constexpr int64_t pass_tokens = 4096;
 constexpr int64_t chunk_numbers = 1 << 24;  // of a chunk's features or logits
 
-using Rows = std::vector<std::vector<int32_t>>;
+using TokenRows = std::vector<std::vector<int32_t>>;
 
 // The texts as token rows in passes, as far as `most` rows of activations reach; what `fn` is given is one pass.
 void each_pass(const model::Model& model, const data::Texts& texts, int64_t most, int64_t length, int64_t tokens_a_pass,
-               const std::function<void(const Rows&, int64_t done)>& fn) {
-  Rows pass;
+               const std::function<void(const TokenRows&, int64_t done)>& fn) {
+  TokenRows pass;
   int64_t tokens = 0, done = 0;
   const auto flush = [&] {
     if (!pass.empty()) fn(pass, done);
@@ -37,7 +37,7 @@ void each_pass(const model::Model& model, const data::Texts& texts, int64_t most
 }
 
 // Which rows of a pass are not BOS.
-Tensor wanted_rows(const Rows& rows, bool bos) {
+Tensor wanted_rows(const TokenRows& rows, bool bos) {
   std::vector<int64_t> wanted;
   int64_t at = 0;
   for (const auto& row : rows)
@@ -93,7 +93,7 @@ struct Losses {
   }
 
   // Sum of nats over the tokens that follow another.
-  double sum(const Rows& rows, Splice how, double& tokens) const {
+  double sum(const TokenRows& rows, Splice how, double& tokens) const {
     std::vector<model::Row> batch;
     for (const auto& row : rows) batch.push_back({row});
     model::TapPlan plan;
@@ -121,8 +121,8 @@ struct Losses {
 void add_losses(const Losses& losses, const data::Texts& texts, const SaeEvaluationOptions& options,
                 SaeEvaluation& result, const Progress& progress) {
   double tokens = 0, sums[4] = {};
-  const int64_t a_pass = std::clamp<int64_t>(chunk_numbers / losses.model.config.vocab, 64, pass_tokens);
-  each_pass(losses.model, texts, options.ce_rows, options.length, a_pass, [&](const Rows& rows, int64_t done) {
+  const int64_t a_pass = std::clamp<int64_t>(chunk_numbers / losses.model.config.vocab, 64, max_pass_tokens);
+  each_pass(losses.model, texts, options.ce_rows, options.length, a_pass, [&](const TokenRows& rows, int64_t done) {
     double counted = 0;
     for (const Splice how : {Splice::none, Splice::reconstruction, Splice::mean, Splice::zero})
       sums[int(how)] += losses.sum(rows, how, counted);
@@ -143,7 +143,7 @@ SaeEvaluation evaluate(const model::Model& model, const Sae& sae, const data::Te
   const at::NoGradGuard no_gradients;
   PointReader reader(model, sae.point, options.compute);
   Sums sums;
-  each_pass(model, texts, options.rows, options.length, pass_tokens, [&](const Rows& rows, int64_t done) {
+  each_pass(model, texts, options.rows, options.length, max_pass_tokens, [&](const TokenRows& rows, int64_t done) {
     const Tensor x = reader.read(rows).index_select(0, wanted_rows(rows, reader.bos()));
     add_in_chunks(sae, x, [&](const Tensor& part, int64_t) { sums.add(sae, part); });
     if (progress) progress("reconstruction", size_t(done), size_t(options.rows), "");
@@ -205,8 +205,8 @@ struct Watch {
   }
 };
 
-FeatureUse described(const Watch& watch, int64_t feature, double rows, const Rows& kept,
-                     const text::Tokenizer& tokenizer) {
+FeatureUse described_use(const Watch& watch, int64_t feature, double rows, const TokenRows& kept,
+                         const text::Tokenizer& tokenizer) {
   FeatureUse use{feature, double(watch.fired) / rows, watch.fired ? watch.sum / double(watch.fired) : 0, {}, {}, {}};
   for (const Hit& hit : watch.best) {
     const auto& row = kept[size_t(hit.row)];
@@ -244,10 +244,10 @@ std::vector<FeatureUse> feature_uses(const model::Model& model, const Sae& sae, 
     if (f < 0 || f >= sae.features()) fail_usage("sae", "there is no feature {}; give 0 to {}", f, sae.features() - 1);
   PointReader reader(model, sae.point, options.compute);
   std::vector<Watch> watches(features.size());
-  Rows kept;  // the token rows, to which hits point
+  TokenRows kept;  // the token rows, to which hits point
   double count = 0;
   const Tensor chosen = at::tensor(features, at::kLong);
-  each_pass(model, texts, options.rows, options.length, pass_tokens, [&](const Rows& rows, int64_t done) {
+  each_pass(model, texts, options.rows, options.length, max_pass_tokens, [&](const TokenRows& rows, int64_t done) {
     std::vector<std::pair<int64_t, int64_t>> place;  // of each row of activations: token row and token
     for (const auto& row : rows) {
       for (size_t i = reader.bos(); i < row.size(); ++i) place.emplace_back(int64_t(kept.size()), int64_t(i));
@@ -269,7 +269,7 @@ std::vector<FeatureUse> feature_uses(const model::Model& model, const Sae& sae, 
   });
   std::vector<FeatureUse> uses;
   for (size_t f = 0; f < features.size(); ++f)
-    uses.push_back(described(watches[f], features[f], std::max(1.0, count), kept, *model.tokenizer));
+    uses.push_back(described_use(watches[f], features[f], std::max(1.0, count), kept, *model.tokenizer));
   add_promoted(model, sae, uses);
   return uses;
 }

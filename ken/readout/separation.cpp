@@ -25,7 +25,7 @@ Tensor quadratic(const Tensor& c) {
   return at::stack(columns, 1);
 }
 
-Scores read(const Tensor& coordinates, const Classes& classes, uint64_t seed) {
+Scores scores_of(const Tensor& coordinates, const Classes& classes, uint64_t seed) {
   const Tensor x = quadratic(coordinates.to(at::kCPU, at::kFloat)).unsqueeze(0);
   Scores scores;
   for (int c = 0; c < int(classes.names.size()); ++c) {
@@ -84,7 +84,7 @@ Separation separate(const std::vector<Tensor>& readings, const Classes& classes,
   Indices all;
   for (size_t i = 0; i < n; ++i) all.push_back(i);
   std::vector<Scores> scores;
-  for (const Tensor& reading : readings) scores.push_back(read(reading, classes, seed));
+  for (const Tensor& reading : readings) scores.push_back(scores_of(reading, classes, seed));
   std::vector<std::vector<double>> drawn(readings.size());
   for (const Indices& some : draws(classes, seed))
     for (size_t r = 0; r < readings.size(); ++r) drawn[r].push_back(macro(classes, scores[r], some));

@@ -9,7 +9,7 @@
 namespace ken::readout {
 namespace {
 
-constexpr const char* format = "ken.subspace/1";
+constexpr const char* subspace_format = "ken.subspace/1";
 
 io::TensorOut out(const std::string& name, const Tensor& tensor) {
   const auto* bytes = reinterpret_cast<const std::byte*>(tensor.data_ptr<float>());
@@ -54,13 +54,13 @@ void save(const Subspace& subspace, const fs::path& path) {
   const Tensor basis = subspace.basis.to(at::kCPU, at::kFloat).contiguous(),
                centre = subspace.centre.to(at::kCPU, at::kFloat).contiguous();
   const std::vector<io::TensorOut> tensors{out("basis", basis), out("centre", centre)};
-  io::write_safetensors(path, {{"format", format}, {"subspace", about.dump()}}, tensors);
+  io::write_safetensors(path, {{"format", subspace_format}, {"subspace", about.dump()}}, tensors);
 }
 
 Subspace load_subspace(const fs::path& path) {
   const auto file = io::open_tensors(path);
-  if (file->metadata.text("format", "") != format)
-    fail("subspace", "{} is no file of a subspace: its metadata does not say format '{}'", file->name, format);
+  if (file->metadata.text("format", "") != subspace_format)
+    fail("subspace", "{} is no file of a subspace: its metadata does not say format '{}'", file->name, subspace_format);
   Subspace subspace = described(parse_json(file->metadata.text("subspace", "")), file->name);
   subspace.basis = in(*file, "basis", 2);
   subspace.centre = in(*file, "centre", 1);

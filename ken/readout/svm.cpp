@@ -16,9 +16,8 @@ namespace {
 
 constexpr int most_steps = 100, most_halvings = 40, most_products = 400;
 constexpr int64_t largest_factor = 1024;  // features up to which the Hessian is factored
-constexpr double close_enough = 1e-7;     // of the first gradient
+constexpr double small_gradient = 1e-7;   // of the first gradient
 constexpr double free_ridge = 1e-6;       // of the bias, and of directions that no item bends
-const auto wide = at::TensorOptions().dtype(at::kDouble);
 
 // [d] each, of x [n, d].
 Scaler scaler_of(const Tensor& x) {
@@ -73,7 +72,7 @@ Tensor minimise(const SquaredHinge& problem, Tensor u) {
     const Tensor gradient = problem.gradient(u, slack);
     const double size = gradient.norm().item<double>();
     if (first < 0) first = size;
-    if (size <= close_enough * (1 + first)) break;
+    if (size <= small_gradient * (1 + first)) break;
     const Tensor step = problem.newton_step(gradient, slack);
     double length = 1;
     for (int halving = 0; halving <= most_halvings; ++halving, length /= 2) {
@@ -93,10 +92,10 @@ Tensor share_of(const std::vector<int>& labels, int classes, bool balanced) {
   for (const int label : labels) count[size_t(label)] += 1;
   for (const int label : labels)
     shares.push_back(balanced ? 1 / (classes * count[size_t(label)]) : 1 / double(labels.size()));
-  return at::tensor(at::ArrayRef<double>(shares), wide);
+  return at::tensor(at::ArrayRef<double>(shares), at::kDouble);
 }
 
-void check(const Tensor& x, const std::vector<int>& labels, int classes, const char* where) {
+void check_classes(const Tensor& x, const std::vector<int>& labels, int classes, const char* where) {
   if (x.dim() != 2 || x.size(0) != int64_t(labels.size()))
     fail(where, "features of shape [{}] but {} labels; there must be one row for each label",
          fmt::join(x.sizes(), ", "), labels.size());
@@ -123,17 +122,17 @@ Tensor Svm::score(const Tensor& x) const { return at::matmul(x.to(at::kDouble), 
 std::vector<Svm> fit_svm(const Tensor& x, const std::vector<int>& labels, const std::vector<double>& strengths,
                          bool balanced, const std::vector<Svm>& from) {
   const at::NoGradGuard no_gradients;
-  check(x, labels, 2, "svm");
+  check_classes(x, labels, 2, "svm");
   for (const double strength : strengths)
     if (!(strength > 0)) fail_usage("svm", "strength C is {}; give values above 0", strength);
   const Tensor features = x.to(at::kDouble);
   const Scaler scaler = scaler_of(features);
   const int64_t n = x.size(0), d = x.size(1);
-  const Tensor z = at::cat({(features - scaler.mean) * scaler.scale, at::ones({n, 1}, wide)}, 1),
+  const Tensor z = at::cat({(features - scaler.mean) * scaler.scale, at::ones({n, 1}, at::kDouble)}, 1),
                y = 2 * at::tensor(at::ArrayRef<int>(labels), at::kInt).to(at::kDouble) - 1,
-               ridge = at::cat({at::ones({d}, wide), at::full({1}, free_ridge, wide)}),
+               ridge = at::cat({at::ones({d}, at::kDouble), at::full({1}, free_ridge, at::kDouble)}),
                shares = share_of(labels, 2, balanced);
-  Tensor u = at::zeros({d + 1}, wide);
+  Tensor u = at::zeros({d + 1}, at::kDouble);
   std::vector<Svm> result;
   const Tensor sd = at::where(scaler.scale > 0, scaler.scale.reciprocal(), at::zeros_like(scaler.scale));
   for (const double strength : strengths) {
@@ -153,13 +152,13 @@ std::vector<Svm> fit_svm(const Tensor& x, const std::vector<int>& labels, const 
 SvmFit fit_svm(const Tensor& x, const std::vector<int>& labels, const std::vector<std::string>& groups,
                const SvmOptions& options) {
   const at::NoGradGuard no_gradients;
-  check(x, labels, 2, "svm");
+  check_classes(x, labels, 2, "svm");
   if (groups.size() != labels.size())
     fail("svm", "{} labels but {} groups; there must be one group for each item", labels.size(), groups.size());
   const auto fold = stats::grouped_folds(groups, options.folds, options.seed);
   const int64_t n = x.size(0), count = int64_t(options.strengths.size());
   const auto whole = fit_svm(x, labels, options.strengths, options.balanced);
-  Tensor scores = at::zeros({count, n}, wide);  // held out, by strength
+  Tensor scores = at::zeros({count, n}, at::kDouble);  // held out, by strength
   std::vector<std::vector<int64_t>> of_fold(size_t(options.folds), std::vector<int64_t>());
   for (int64_t i = 0; i < n; ++i) of_fold[size_t(fold[size_t(i)])].push_back(i);
   for (int f = 0; f < options.folds; ++f) {
@@ -218,15 +217,15 @@ Tensor Softmax::probabilities(const Tensor& x) const {
 // Newton's method; a ridge of 1e-6 holds what no item decides (a constant added to all classes, separable items).
 Softmax fit_softmax(const Tensor& x, const std::vector<int>& labels, int classes, bool balanced) {
   const at::NoGradGuard no_gradients;
-  check(x, labels, classes, "softmax");
+  check_classes(x, labels, classes, "softmax");
   constexpr double ridge = 1e-6;
   const Tensor features = x.to(at::kDouble);
   const Scaler scaler = scaler_of(features);
   const int64_t n = x.size(0), k = x.size(1), size = (k + 1) * classes;
-  const Tensor z = at::cat({(features - scaler.mean) * scaler.scale, at::ones({n, 1}, wide)}, 1),
+  const Tensor z = at::cat({(features - scaler.mean) * scaler.scale, at::ones({n, 1}, at::kDouble)}, 1),
                s = share_of(labels, classes, balanced).unsqueeze(1),
                y = at::one_hot(at::tensor(at::ArrayRef<int>(labels), at::kInt).to(at::kLong), classes).to(at::kDouble);
-  Tensor u = at::zeros({classes, k + 1}, wide);
+  Tensor u = at::zeros({classes, k + 1}, at::kDouble);
   const auto loss = [&](const Tensor& at_u) {
     return (-(s * y * at::log_softmax(at::mm(z, at_u.t()), 1)).sum() + 0.5 * ridge * at_u.square().sum())
         .item<double>();

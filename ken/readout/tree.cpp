@@ -8,7 +8,7 @@
 namespace ken::readout {
 namespace {
 
-using Rows = std::vector<std::vector<double>>;
+using TreeRows = std::vector<std::vector<double>>;
 
 struct Split {
   size_t feature = 0;
@@ -18,7 +18,7 @@ struct Split {
 double impurity(double ones, double n) { return 2 * ones * (n - ones) / n; }  // Gini, times n
 
 // The best split of one feature, or a worse one that was found before.
-void try_feature(const Rows& rows, std::span<const int> labels, std::vector<size_t>& items, size_t feature,
+void try_feature(const TreeRows& rows, std::span<const int> labels, std::vector<size_t>& items, size_t feature,
                  size_t least, Split& best) {
   std::stable_sort(items.begin(), items.end(), [&](size_t a, size_t b) { return rows[a][feature] < rows[b][feature]; });
   double total = 0, ones = 0;
@@ -35,7 +35,7 @@ void try_feature(const Rows& rows, std::span<const int> labels, std::vector<size
 
 }  // namespace
 
-size_t Tree::grow(const Rows& rows, std::span<const int> labels, std::vector<size_t> items, int depth, size_t least) {
+size_t Tree::grow(const TreeRows& rows, std::span<const int> labels, std::vector<size_t> items, int depth, size_t least) {
   const size_t at = nodes_.size();
   double ones = 0;
   for (const size_t i : items) ones += labels[i];
@@ -53,7 +53,7 @@ size_t Tree::grow(const Rows& rows, std::span<const int> labels, std::vector<siz
   return at;
 }
 
-Tree Tree::fit(const Rows& rows, std::span<const int> labels, int depth, size_t least) {
+Tree Tree::fit(const TreeRows& rows, std::span<const int> labels, int depth, size_t least) {
   if (rows.empty() || rows.size() != labels.size())
     fail("tree", "{} rows for {} labels; give at least one row and as many labels", rows.size(), labels.size());
   for (const auto& row : rows) {

@@ -42,9 +42,9 @@ Json found_done(const fs::path& folder, const std::string& hash) {
   return done ? status : Json();
 }
 
-class Run {
+class BatchRun {
  public:
-  Run(const Batch& batch, const Runner& runner, const BatchOptions& options)
+  BatchRun(const Batch& batch, const Runner& runner, const BatchOptions& options)
       : batch_(batch), runner_(runner), options_(options), found_(plan_batch(batch)), good_(batch.jobs.size()) {}
 
   BatchResult run() {
@@ -134,7 +134,7 @@ std::vector<Json> plan_batch(const Batch& batch) {
 }
 
 BatchResult run_batch(const Batch& batch, const Runner& runner, const BatchOptions& options) {
-  return Run(batch, runner, options).run();
+  return BatchRun(batch, runner, options).run();
 }
 
 std::string last_words(const fs::path& folder) {

@@ -28,8 +28,6 @@ bool is_number(const Json& value) {
          value.contains("metric");
 }
 
-double real(const Json& value) { return value.is_number() ? value.get<double>() : NAN; }
-
 // Every number in a study, in its order. Examples and findings repeat what rows and numbers say.
 class Finder {
  public:

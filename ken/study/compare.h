@@ -1,6 +1,7 @@
 // Two studies side by side: every number of one with the same number of the other, and which differences are more than
 // chance. Numbers are found by their form {value, n, ci, metric}, wherever a study holds them.
 #pragma once
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ StudyData read_study(const fs::path& path);
 // {schema, a, b, warnings, method, tested, beyond_chance, numbers, paired, only_in_a, only_in_b, findings};
 // docs/compare.md says what each part holds.
 Json compare(const StudyData& a, const StudyData& b);
+
+// A figure; NaN where it is null.
+inline double real(const Json& value) { return value.is_number() ? value.get<double>() : NAN; }
 
 // compare()'s parts. The same questions asked twice, without their corrected p-values; empty without rows on both
 // sides.

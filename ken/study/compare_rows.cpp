@@ -13,11 +13,11 @@
 namespace ken::study {
 namespace {
 
-constexpr size_t deepest = 64, most_examples = 3;
+constexpr size_t deepest_row = 64, most_examples = 3;
 
 Json parse_bounded(std::string_view text, const std::string& place) {
   const auto bounded = [&](int depth, Json::parse_event_t, Json&) {
-    if (size_t(depth) > deepest) fail("compare", "{}: JSON nested deeper than {}", place, deepest);
+    if (size_t(depth) > deepest_row) fail("compare", "{}: JSON nested deeper than {}", place, deepest_row);
     return true;
   };
   try {

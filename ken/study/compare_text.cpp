@@ -16,7 +16,6 @@ constexpr size_t rows_in_chance = 5;  // of a section or of the paired tests, on
 
 using Items = std::vector<const Json*>;
 
-double real(const Json& value) { return value.is_number() ? value.get<double>() : NAN; }
 bool beyond(const Json& item) { return item.value("beyond_chance", false); }
 double size_of(const Json& item) {
   const double difference = std::abs(real(item.at("difference")));
@@ -42,7 +41,7 @@ std::vector<std::pair<std::string, Items>> by_section(const Json& comparison) {
   return sections;
 }
 
-std::string plain(double value, bool share) {
+std::string shown(double value, bool share) {
   if (std::isnan(value)) return "-";
   if (share) return fmt::format("{:.1f} %", 100 * value);
   return std::abs(value) >= 1000 || value == std::floor(value) ? fmt::format("{:.0f}", value)
@@ -51,7 +50,7 @@ std::string plain(double value, bool share) {
 
 std::string with_interval(const Json& part, bool share) {
   const double low = real(part.at("ci")[0]), high = real(part.at("ci")[1]);
-  const std::string value = plain(real(part.at("value")), share);
+  const std::string value = shown(real(part.at("value")), share);
   if (std::isnan(low) || std::isnan(high)) return value;
   return share ? fmt::format("{} [{:.1f}, {:.1f}]", value, 100 * low, 100 * high)
                : fmt::format("{} [{:.3f}, {:.3f}]", value, low, high);
@@ -94,8 +93,8 @@ std::string direction(const std::string& metric) {
 std::string sentence(const Json& number) {
   const bool share = number.at("share").get<bool>();
   const double difference = real(number.at("difference"));
-  const std::string a = plain(real(number.at("a").at("value")), share),
-                    b = plain(real(number.at("b").at("value")), share);
+  const std::string a = shown(real(number.at("a").at("value")), share),
+                    b = shown(real(number.at("b").at("value")), share);
   if (const std::string subject = subject_of(number); share && !subject.empty())
     return fmt::format("B answers {:.1f} points {} {} rightly: {} against {}.", 100 * std::abs(difference),
                        difference > 0 ? "more" : "fewer", subject, b, a);

@@ -8,6 +8,7 @@
 #include "ken/io/records.h"
 #include "ken/stats/stats.h"
 #include "ken/study/rows.h"
+#include "ken/study/sections.h"
 
 namespace ken::study {
 namespace {
@@ -15,21 +16,21 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using evidence::EstimatorSpec;
 
-constexpr size_t block_size = 64;
-constexpr const char* exact_match = "exact match after SQuAD normalisation";
+constexpr size_t items_a_block = 64;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 // A question with what its row says of it.
-struct Item {
+struct AskedFact {
   evidence::Question question;
   std::string id, group, relation;
   int64_t exposure;
 };
 
-std::vector<Item> items_of(const data::FactSet& facts, const data::PromptStyle& style, bool passages, uint64_t seed) {
+std::vector<AskedFact> items_of(const data::FactSet& facts, const data::PromptStyle& style, bool passages,
+                                uint64_t seed) {
   const data::PromptStyle shown = evidence::with_examples(style, facts, seed);
-  std::vector<Item> items;
+  std::vector<AskedFact> items;
   if (!passages) {
     for (const auto& fact : facts.facts)
       items.push_back(
@@ -54,10 +55,10 @@ Json scores_of(const evidence::Evidence& e, const std::vector<EstimatorSpec>& es
   return scores;
 }
 
-class Run {
+class ConfidenceRun {
  public:
-  Run(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
-      const ConfidenceOptions& options)
+  ConfidenceRun(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
+                const ConfidenceOptions& options)
       : model_(model), options_(options), items_(items_of(facts, style, options.passages, options.seed)) {
     if (items_.empty()) fail_usage("confidence", "{} holds no {}", facts.name, options.passages ? "passages" : "facts");
     estimators_ = options.estimators.empty() ? all_estimators(options.passages) : options.estimators;
@@ -69,11 +70,12 @@ class Run {
     const auto begin = Clock::now();
     fs::create_directories(options_.out);
     std::vector<size_t> sizes;
-    for (size_t i = 0; i < items_.size(); i += block_size) sizes.push_back(std::min(block_size, items_.size() - i));
+    for (size_t i = 0; i < items_.size(); i += items_a_block)
+      sizes.push_back(std::min(items_a_block, items_.size() - i));
     RowFile file(options_.out / "rows.jsonl", header(), sizes);
     ConfidenceResult result{.resumed = file.rows().size()};
     for (size_t b = file.finished_blocks(); b < sizes.size(); ++b) {
-      file.append(block(b * block_size, b * block_size + sizes[b]));
+      file.append(block(b * items_a_block, b * items_a_block + sizes[b]));
       if (options_.progress) options_.progress("confidence", file.rows().size(), items_.size(), "");
     }
     result.rows = file.rows();
@@ -114,7 +116,7 @@ class Run {
     const auto found = gather(begin, end, estimators_);
     std::vector<Json> rows;
     for (size_t i = begin; i < end; ++i) {
-      const Item& item = items_[i];
+      const AskedFact& item = items_[i];
       const auto& e = found[i - begin];
       rows.push_back({{"stage", "confidence"},
                       {"id", item.id},
@@ -148,7 +150,7 @@ class Run {
 
   const model::Model& model_;
   const ConfidenceOptions& options_;
-  std::vector<Item> items_;
+  std::vector<AskedFact> items_;
   std::vector<EstimatorSpec> estimators_;
 };
 
@@ -169,10 +171,6 @@ std::vector<double> cross_fitted(const ScoredRows& s, uint64_t seed) {
       if (fold[i] == f) result[i] = calibrator(s.surer[i]);
   }
   return result;
-}
-
-Json plain(double value, size_t n, const char* metric) {
-  return stats::to_json(stats::Number{value, int64_t(n), NAN, NAN, metric});
 }
 
 Json calibration_figures(const std::vector<double>& confidence, const std::vector<int>& right) {
@@ -214,7 +212,7 @@ std::vector<EstimatorSpec> all_estimators(bool passages) {
 
 ConfidenceResult run_confidence(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
                                 const ConfidenceOptions& options) {
-  return Run(model, facts, style, options).run();
+  return ConfidenceRun(model, facts, style, options).run();
 }
 
 std::vector<Json> read_confidence_rows(const fs::path& file) {

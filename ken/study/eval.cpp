@@ -15,7 +15,7 @@ namespace {
 
 using tasks::Item;
 
-constexpr size_t block_size = 128, usual_shots = 5;
+constexpr size_t eval_block = 128, usual_shots = 5;
 constexpr const char* target_delimiter = " ";
 constexpr const char* fewshot_delimiter = "\n\n";
 
@@ -23,10 +23,10 @@ std::string hash(const std::string& text) { return sha256(std::as_bytes(std::spa
 
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-class Run {
+class EvalRun {
  public:
-  Run(const model::Model& model, const tasks::TaskEntry& task, const Json& params, const fs::path& file,
-      const EvalOptions& options)
+  EvalRun(const model::Model& model, const tasks::TaskEntry& task, const Json& params, const fs::path& file,
+          const EvalOptions& options)
       : model_(model),
         task_(task),
         options_(options),
@@ -50,14 +50,14 @@ class Run {
     const auto begin = Clock::now();
     fs::create_directories(options_.out);
     std::vector<size_t> sizes;
-    for (size_t i = 0; i < items_.items.size(); i += block_size)
-      sizes.push_back(std::min(block_size, items_.items.size() - i));
+    for (size_t i = 0; i < items_.items.size(); i += eval_block)
+      sizes.push_back(std::min(eval_block, items_.items.size() - i));
     const std::string& id = task_.card.id;
     RowFile file(options_.out / ("samples_" + id + ".jsonl"), header(), sizes,
                  options_.out / ("settings_" + id + ".json"));
     EvalResult result{.resumed = file.rows().size()};
     for (size_t b = file.finished_blocks(); b < sizes.size(); ++b) {
-      const size_t first = b * block_size, end = first + sizes[b];
+      const size_t first = b * eval_block, end = first + sizes[b];
       file.append(open_ ? generate_block(first, end) : choose_block(first, end));
       if (options_.progress) options_.progress(id, end, items_.items.size(), "");
     }
@@ -352,7 +352,7 @@ class Run {
 
 EvalResult evaluate(const model::Model& model, const tasks::TaskEntry& task, const Json& params, const fs::path& file,
                     const EvalOptions& options) {
-  return Run(model, task, params, file, options).run();
+  return EvalRun(model, task, params, file, options).run();
 }
 
 }  // namespace ken::study

@@ -51,7 +51,7 @@ std::vector<double> plain_logprobs(const LeverInput& input, const std::vector<st
   return result;
 }
 
-const Json rate(const std::string& label, const Json& number) { return {{"label", label}, {"rate", number}}; }
+const Json labelled_rate(const std::string& label, const Json& number) { return {{"label", label}, {"rate", number}}; }
 
 Json point_of(const std::string& setting, const Rows& rows) {
   const auto kind = [&](const char* name, bool known_only) {
@@ -63,22 +63,23 @@ Json point_of(const std::string& setting, const Rows& rows) {
     const auto follows = [&](const char* side) {
       return share(conflict, std::string("follows_") + side, [=](const Json& r) { return r.at("followed") == side; });
     };
-    point["moved"] = {rate("answers from the context", follows("context")),
-                      rate("answers from memory", follows("memory"))};
-    point["broke"].push_back(rate("answers from neither", follows("neither")));
+    point["moved"] = {labelled_rate("answers from the context", follows("context")),
+                      labelled_rate("answers from memory", follows("memory"))};
+    point["broke"].push_back(labelled_rate("answers from neither", follows("neither")));
   }
   if (const Rows agree = kind("agree", false); !agree.empty())
-    point["broke"].push_back(rate("right beside an agreeing passage", share(agree, "accuracy", right)));
+    point["broke"].push_back(labelled_rate("right beside an agreeing passage", share(agree, "accuracy", right)));
   if (const Rows other = kind("irrelevant", true); !other.empty())
-    point["broke"].push_back(rate("known facts right beside an irrelevant passage", share(other, "accuracy", right)));
+    point["broke"].push_back(
+        labelled_rate("known facts right beside an irrelevant passage", share(other, "accuracy", right)));
   if (const Rows closed = kind("closed book", true); !closed.empty())
-    point["broke"].push_back(rate("known facts right without a passage", share(closed, "accuracy", right)));
+    point["broke"].push_back(labelled_rate("known facts right without a passage", share(closed, "accuracy", right)));
   const Rows text = where(kind("text", false), [](const Json& r) { return !r.at("probability").is_null(); });
   if (!text.empty()) {
-    point["broke"].push_back(rate("probability of what it writes, a token, without the lever",
-                                  average(text, "probability", "exp_mean_logprob_of_written_tokens", 0)));
+    point["broke"].push_back(labelled_rate("probability of what it writes, a token, without the lever",
+                                      average(text, "probability", "exp_mean_logprob_of_written_tokens", 0)));
     point["broke"].push_back(
-        rate("repeated trigrams", average(text, "repetition", "share_of_trigrams_seen_before", 0)));
+        labelled_rate("repeated trigrams", average(text, "repetition", "share_of_trigrams_seen_before", 0)));
   }
   return point;
 }

@@ -13,6 +13,8 @@ using Rows = std::vector<const Json*>;
 
 Json count_of(int64_t value);
 // A number that is not measured over items: its interval is empty.
+inline constexpr const char* exact_match = "exact match after SQuAD normalisation";
+
 Json plain(double value, int64_t n, const std::string& metric);
 Json share(const Rows& rows, const std::string& metric, const std::function<bool(const Json&)>& hit);
 Json average(const Rows& rows, const std::string& key, const std::string& metric, uint64_t seed);

@@ -20,7 +20,6 @@ namespace {
 constexpr size_t block_size = 256;
 constexpr size_t most_lever_conflicts = 200;
 constexpr int most_probed = 1000;  // more items move the map little and take seconds
-constexpr const char* exact_match = "exact match after SQuAD normalisation";
 
 struct Block {
   std::string stage;

@@ -4,7 +4,7 @@
 #include "ken/data/counterfact.h"
 #include "ken/tasks/task.h"
 
-namespace ken::tasks {
+namespace ken::tasks::counterfact_file {
 namespace {
 
 Items read(const TaskInput& input) {
@@ -48,4 +48,4 @@ const Register<TaskEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::counterfact_file

@@ -3,7 +3,7 @@
 // compared by their log-likelihood. `says_true` shows a model that says the same of every claim.
 #include "ken/tasks/task.h"
 
-namespace ken::tasks {
+namespace ken::tasks::creak_file {
 namespace {
 
 constexpr const char* form = R"(a CREAK record is {"sentence": "...", "label": "true" or "false"})";
@@ -62,4 +62,4 @@ const Register<TaskEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::creak_file

@@ -6,7 +6,7 @@
 
 #include "ken/tasks/task.h"
 
-namespace ken::tasks {
+namespace ken::tasks::jsonl_file {
 namespace {
 
 constexpr const char* form =
@@ -81,4 +81,4 @@ const Register<TaskEntry> entry{
      .read = read}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::jsonl_file

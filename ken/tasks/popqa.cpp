@@ -4,7 +4,7 @@
 #include "ken/data/facts.h"
 #include "ken/tasks/task.h"
 
-namespace ken::tasks {
+namespace ken::tasks::popqa_file {
 namespace {
 
 Items read(const TaskInput& input) {
@@ -39,4 +39,4 @@ const Register<TaskEntry> entry{
      .read = read}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::popqa_file

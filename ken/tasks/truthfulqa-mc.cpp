@@ -7,7 +7,7 @@
 
 #include "ken/tasks/task.h"
 
-namespace ken::tasks {
+namespace ken::tasks::truthfulqa_mc_file {
 namespace {
 
 constexpr const char* form =
@@ -153,4 +153,4 @@ const Register<TaskEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::truthfulqa_mc_file

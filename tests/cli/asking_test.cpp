@@ -9,7 +9,7 @@
 #include "tests/program.h"
 #include "tests/tiny.h"
 
-namespace ken::cli {
+namespace ken::cli::asking_test_file {
 namespace {
 
 using Result = test::Ran;
@@ -178,4 +178,4 @@ TEST(ChatCommandTest, ctrl_c_ends_the_answer_and_not_the_program) {
 }
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::asking_test_file

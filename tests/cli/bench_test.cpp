@@ -10,7 +10,7 @@
 #include "tests/program.h"
 #include "tests/tiny.h"
 
-namespace ken::cli {
+namespace ken::cli::bench_test_file {
 namespace {
 
 constexpr Peaks peaks{.bytes = 1e6, .flops = 1e9};
@@ -220,4 +220,4 @@ TEST(BenchTest, a_saved_shape_is_only_written_unless_works_are_named) {
 }
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::bench_test_file

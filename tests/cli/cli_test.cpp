@@ -7,7 +7,7 @@
 #include "tests/program.h"
 #include "tests/tiny.h"
 
-namespace ken::cli {
+namespace ken::cli::cli_test_file {
 namespace {
 
 using Result = test::Ran;
@@ -244,4 +244,4 @@ TEST(CliTest, a_signal_ends_a_batch_and_the_same_command_goes_on) {
 }
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::cli_test_file

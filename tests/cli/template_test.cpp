@@ -10,7 +10,7 @@
 #include "ken/io/tensors.h"
 #include "tests/fixtures.h"
 
-namespace ken::cli {
+namespace ken::cli::template_test_file {
 namespace {
 
 struct Result {
@@ -117,4 +117,4 @@ TEST(TemplateCommandTest, BadCallsSayWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace ken::cli
+}  // namespace ken::cli::template_test_file

@@ -8,7 +8,7 @@
 #include "tests/fixtures.h"
 #include "tests/program.h"
 
-namespace ken {
+namespace ken::readme_test_file {
 namespace {
 
 struct Snippet {
@@ -59,4 +59,4 @@ TEST(ReadmeTest, every_snippet_runs_and_prints_what_is_shown) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::readme_test_file

@@ -4,7 +4,7 @@
 
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::agreement_test_file {
 namespace {
 
 TEST(AgreementTest, is_one_minus_the_edit_distance_over_the_longer_length) {
@@ -34,4 +34,4 @@ TEST(AgreementTest, renames_token_by_token) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::agreement_test_file

@@ -5,7 +5,7 @@
 #include "ken/base/rng.h"
 #include "tests/fixtures.h"
 
-namespace ken::evidence {
+namespace ken::evidence::calibration_test_file {
 namespace {
 
 Calibration fitted() {
@@ -50,4 +50,4 @@ TEST(CalibrationTest, a_file_of_another_model_and_a_damaged_one_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::calibration_test_file

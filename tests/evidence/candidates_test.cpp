@@ -6,7 +6,7 @@
 #include "ken/evidence/option_states.h"
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::candidates_test_file {
 namespace {
 
 const std::vector<Candidate> four{
@@ -120,4 +120,4 @@ TEST_F(AskedCandidatesTest, judged_groups_and_the_others_share_none) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::candidates_test_file

@@ -4,7 +4,7 @@
 #include "ken/evidence/edit_notes.h"
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::edit_notes_test_file {
 namespace {
 
 TEST(EditNotesTest, edited_facts_get_another_value_and_kept_ones_expect_the_plain_answer) {
@@ -49,4 +49,4 @@ TEST(EditNotesTest, tells_apart_what_is_found_and_what_is_read) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::edit_notes_test_file

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ken::evidence {
+namespace ken::evidence::equivalence_test_file {
 namespace {
 
 TEST(EquivalenceTest, each_rule_fires_where_it_should) {
@@ -26,4 +26,4 @@ TEST(EquivalenceTest, clusters_are_numbered_by_first_appearance_and_joined_trans
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::equivalence_test_file

@@ -5,7 +5,7 @@
 #include "ken/evidence/shots.h"
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::evidence_test_file {
 namespace {
 
 TEST(EvidenceTest, needs_unite_and_two_temperatures_do_not_mix) {
@@ -138,4 +138,4 @@ TEST(EvidenceTest, saved_evidence_whose_parts_do_not_fit_is_an_error) {
 TEST(EvidenceTest, damaged_saved_evidence_is_an_error) { EXPECT_THROW(evidence_from_json({{"prompt", "x"}}), Error); }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::evidence_test_file

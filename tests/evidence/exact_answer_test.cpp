@@ -5,7 +5,7 @@
 
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::exact_answer_test_file {
 namespace {
 
 std::vector<std::string> repeat(const std::vector<std::pair<std::string, int>>& parts) {
@@ -71,4 +71,4 @@ TEST(ExactAnswerTest, statements_are_asked_up_to_their_answer_and_read_up_to_wha
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::exact_answer_test_file

@@ -6,7 +6,7 @@
 #include "ken/base/error.h"
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::options_test_file {
 namespace {
 
 // Sum of log p of the last `n` tokens of `ids`, from one uncached pass over all of them.
@@ -131,4 +131,4 @@ TEST(OptionsTest, what_cannot_be_scored_says_where_and_why) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::options_test_file

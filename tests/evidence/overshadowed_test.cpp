@@ -7,7 +7,7 @@
 
 #include "ken/base/error.h"
 
-namespace ken::evidence {
+namespace ken::evidence::overshadowed_test_file {
 namespace {
 
 TEST(OvershadowedTest, pairs_a_fact_with_the_best_known_one_of_its_words) {
@@ -33,4 +33,4 @@ TEST(OvershadowedTest, pairs_a_fact_with_the_best_known_one_of_its_words) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::overshadowed_test_file

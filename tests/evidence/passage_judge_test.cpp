@@ -8,7 +8,7 @@
 #include "ken/evidence/passage_judge.h"
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::passage_judge_test_file {
 namespace {
 
 using Part = PassageJudge::Part;
@@ -54,4 +54,4 @@ TEST(FluencyTest, is_the_mean_logprob_under_the_likelier_prompt) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::passage_judge_test_file

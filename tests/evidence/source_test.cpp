@@ -5,7 +5,7 @@
 
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::source_test_file {
 namespace {
 
 TEST(SourceTest, the_rule_on_texts) {
@@ -50,4 +50,4 @@ TEST(SourceTest, an_answer_without_a_token_has_no_probabilities) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::source_test_file

@@ -5,7 +5,7 @@
 #include "ken/stats/snr.h"
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::span_uncertainty_test_file {
 namespace {
 
 TEST(SpanUncertaintyTest, a_candidate_is_read_behind_its_anchor) {
@@ -48,4 +48,4 @@ TEST(SpanUncertaintyTest, the_settling_ratio_is_a_percentile_of_all_windows) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::span_uncertainty_test_file

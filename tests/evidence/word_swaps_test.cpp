@@ -6,7 +6,7 @@
 #include "ken/base/error.h"
 #include "ken/base/files.h"
 
-namespace ken::evidence {
+namespace ken::evidence::word_swaps_test_file {
 namespace {
 
 TEST(WordSwapsTest, swaps_whole_words_all_at_once_and_reads_files) {
@@ -23,4 +23,4 @@ TEST(WordSwapsTest, swaps_whole_words_all_at_once_and_reads_files) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::word_swaps_test_file

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ken::generate {
+namespace ken::generate::beginnings_test_file {
 namespace {
 
 class BeginningsTest : public testing::Test {
@@ -65,4 +65,4 @@ TEST_F(BeginningsTest, there_are_not_too_many) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::beginnings_test_file

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ken::generate {
+namespace ken::generate::control_test_file {
 namespace {
 
 const char* text = "the birthplace of";
@@ -172,4 +172,4 @@ TEST_F(ControlTest, further_samples_take_over_what_the_prompt_gave) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::control_test_file

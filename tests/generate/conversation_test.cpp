@@ -6,7 +6,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::conversation_test_file {
 namespace {
 
 std::shared_ptr<const data::Chat> chat_of(const model::Model& model) {
@@ -76,4 +76,4 @@ TEST(ConversationTest, the_contexts_end_cuts_the_answer_and_then_refuses_the_mes
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::conversation_test_file

@@ -5,7 +5,7 @@
 #include "ken/generate/generate.h"
 #include "tests/fixtures.h"
 
-namespace ken::generate {
+namespace ken::generate::generate_test_file {
 namespace {
 
 std::shared_ptr<model::Model> stories() {
@@ -250,4 +250,4 @@ TEST_F(GenerateTest, an_interrupted_answer_keeps_what_it_had) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::generate_test_file

@@ -9,7 +9,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken::generate {
+namespace ken::generate::scheduler_test_file {
 namespace {
 
 class SchedulerTest : public testing::Test {
@@ -327,4 +327,4 @@ TEST_F(SchedulerTest, what_was_read_stays_for_requests_that_begin_with_it) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::scheduler_test_file

@@ -6,7 +6,7 @@
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/reference.h"
 
-namespace ken::kernels {
+namespace ken::kernels::attention_test_file {
 namespace {
 
 Tensor offsets_of(const std::vector<int64_t>& lengths) {
@@ -169,4 +169,4 @@ INSTANTIATE_TEST_SUITE_P(Types, AttentionTest, testing::Values(at::kFloat, at::k
                          [](const auto& info) { return std::string(info.param == at::kFloat ? "f32" : "bf16"); });
 
 }  // namespace
-}  // namespace ken::kernels
+}  // namespace ken::kernels::attention_test_file

@@ -5,7 +5,7 @@
 
 #include "ken/kernels/reference.h"
 
-namespace ken::kernels {
+namespace ken::kernels::kernels_test_file {
 namespace {
 
 double distance(const Tensor& a, const Tensor& b) {
@@ -133,4 +133,4 @@ TEST(WidenTest, every_block_format_widens_to_its_scalar_reference) {
 }
 
 }  // namespace
-}  // namespace ken::kernels
+}  // namespace ken::kernels::kernels_test_file

@@ -11,7 +11,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")
 #include "ken/kernels/panel_tiles.h"
 
-namespace ken::kernels {
+namespace ken::kernels::panel_tiles_test_file {
 namespace {
 
 struct PlainTiles {
@@ -115,5 +115,5 @@ TEST_F(PanelTiles, Bf16IsTheSameForAnyNumberOfRows) {
 }
 
 }  // namespace
-}  // namespace ken::kernels
+}  // namespace ken::kernels::panel_tiles_test_file
 #endif

@@ -3,7 +3,7 @@
 
 #include "tests/kernels/panel_cases.h"
 
-namespace ken::kernels {
+namespace ken::kernels::panels_test_file {
 namespace {
 
 class Panel : public testing::TestWithParam<std::string> {
@@ -117,4 +117,4 @@ TEST(PanelRowsTest, WhatHasNoPanels) {
 }
 
 }  // namespace
-}  // namespace ken::kernels
+}  // namespace ken::kernels::panels_test_file

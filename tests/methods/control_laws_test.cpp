@@ -3,7 +3,7 @@
 #include "ken/generate/generate.h"
 #include "tests/model/architectures.h"
 
-namespace ken {
+namespace ken::control_laws_test_file {
 namespace {
 
 using generate::ControlEntry;
@@ -105,4 +105,4 @@ INSTANTIATE_TEST_SUITE_P(Architectures, ControlLawsTest, testing::ValuesIn(test:
                          [](const auto& info) { return fmt::format("{}_{}", info.param.name, info.index); });
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::control_laws_test_file

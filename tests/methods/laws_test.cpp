@@ -12,7 +12,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken {
+namespace ken::laws_test_file {
 namespace {
 
 using at::Tensor;
@@ -138,4 +138,4 @@ TEST(LawsTest, no_method_names_the_world) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::laws_test_file

@@ -8,7 +8,7 @@
 #include "ken/base/error.h"
 #include "tests/tiny.h"
 
-namespace ken::model {
+namespace ken::model::divergence_test_file {
 namespace {
 
 TEST(DivergenceTest, is_none_from_itself_and_the_formula_from_another) {
@@ -43,4 +43,4 @@ TEST(DivergenceTest, refuses_other_vocabularies_and_no_text) {
 }
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::divergence_test_file

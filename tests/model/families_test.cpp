@@ -8,7 +8,7 @@
 #include "ken/nn/autograd.h"
 #include "tests/fixtures.h"
 
-namespace ken::model {
+namespace ken::model::families_test_file {
 namespace {
 
 double distance(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
@@ -223,4 +223,4 @@ TEST(FamiliesTableTest, docs_say_what_the_checks_say) {
 }
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::families_test_file

@@ -4,7 +4,7 @@
 #include "ken/model/edit.h"
 #include "tests/model/architectures.h"
 
-namespace ken::model {
+namespace ken::model::hooks_test_file {
 namespace {
 
 double largest(const Tensor& x) { return x.abs().max().item<double>(); }
@@ -158,4 +158,4 @@ TEST_P(HooksTest, a_point_that_the_family_lacks_is_refused) {
 INSTANTIATE_TEST_SUITE_P(Models, HooksTest, testing::ValuesIn(test::architectures()), test::architecture_name);
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::hooks_test_file

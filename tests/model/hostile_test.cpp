@@ -12,7 +12,7 @@
 #include "ken/model/model.h"
 #include "tests/fixtures.h"
 
-namespace ken::model {
+namespace ken::model::hostile_test_file {
 namespace {
 
 fs::path references() {
@@ -321,4 +321,4 @@ TEST_F(HostileTest, vocabularies_that_contradict_themselves_are_opened_or_refuse
 }
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::hostile_test_file

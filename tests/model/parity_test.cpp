@@ -10,7 +10,7 @@
 #include "ken/model/model.h"
 #include "tests/fixtures.h"
 
-namespace ken::model {
+namespace ken::model::parity_test_file {
 namespace {
 
 constexpr double logit_bound = 2e-4, residual_bound = 1e-4;
@@ -207,4 +207,4 @@ TEST(ReferencesTest, each_family_without_a_fixture_is_judged_from_a_folder_and_f
 }
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::parity_test_file

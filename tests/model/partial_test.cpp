@@ -4,7 +4,7 @@
 #include "ken/base/error.h"
 #include "tests/model/architectures.h"
 
-namespace ken::model {
+namespace ken::model::partial_test_file {
 namespace {
 
 class PartialTest : public test::ArchitectureTest {
@@ -86,4 +86,4 @@ TEST_P(PartialTest, a_layer_that_is_not_there_or_states_of_another_shape_are_err
 INSTANTIATE_TEST_SUITE_P(Models, PartialTest, testing::ValuesIn(test::architectures()), test::architecture_name);
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::partial_test_file

@@ -7,7 +7,7 @@
 #include "ken/model/model.h"
 #include "tests/fixtures.h"
 
-namespace ken::model {
+namespace ken::model::quantized_test_file {
 namespace {
 
 // Rows of 256 and 512, so that every format's blocks fill them.
@@ -78,4 +78,4 @@ TEST(QuantizedModelTest, fast_products_leave_every_format_within_a_thousandth_of
 }
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::quantized_test_file

@@ -10,7 +10,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::model {
+namespace ken::model::random_test_file {
 namespace {
 
 TEST(RandomModelTest, named_shapes_have_the_sizes_of_their_names) {
@@ -49,4 +49,4 @@ TEST(RandomModelTest, a_file_made_matrix_by_matrix_is_the_file_of_the_whole_mode
 }
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::random_test_file

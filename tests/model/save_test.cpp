@@ -5,7 +5,7 @@
 #include "ken/model/arch.h"
 #include "tests/fixtures.h"
 
-namespace ken::model {
+namespace ken::model::save_test_file {
 namespace {
 
 Json keys(const char* family, int64_t layers = 7) {
@@ -71,4 +71,4 @@ TEST(SaveTest, what_gguf_cannot_say_is_refused_by_name) {
 }
 
 }  // namespace
-}  // namespace ken::model
+}  // namespace ken::model::save_test_file

@@ -10,7 +10,7 @@
 #include "ken/nn/kv_cache.h"
 #include "ken/nn/matrix.h"
 
-namespace ken::nn {
+namespace ken::nn::nn_test_file {
 namespace {
 
 Matrix matrix(const Tensor& values, const std::string& type) {
@@ -219,4 +219,4 @@ TEST(MatrixTest, packed_weights_follow_the_data) {
 }
 
 }  // namespace
-}  // namespace ken::nn
+}  // namespace ken::nn::nn_test_file

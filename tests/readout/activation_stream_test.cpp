@@ -7,7 +7,7 @@
 #include "ken/readout/activation_stream.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::activation_stream_test_file {
 namespace {
 
 data::Texts documents(int64_t count) {
@@ -126,4 +126,4 @@ TEST(ActivationStreamTest, refuses_points_that_are_no_rows) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::activation_stream_test_file

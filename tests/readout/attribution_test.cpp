@@ -6,7 +6,7 @@
 #include "ken/base/error.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::attribution_test_file {
 namespace {
 
 TEST(AttributionTest, a_linear_function_is_exact_in_one_step_by_both_rules) {
@@ -53,4 +53,4 @@ TEST(AttributionTest, a_baseline_of_another_shape_is_refused) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::attribution_test_file

@@ -5,7 +5,7 @@
 #include "ken/base/error.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::cache_shift_test_file {
 namespace {
 
 std::vector<int32_t> some_tokens(const model::Model& model, int64_t n) {
@@ -74,4 +74,4 @@ TEST(CacheShiftTest, the_last_window_stays_and_short_texts_too) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::cache_shift_test_file

@@ -10,7 +10,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::capture_test_file {
 namespace {
 
 Tensor tensor_of(const io::TensorFile& file, const std::string& name) {
@@ -206,4 +206,4 @@ TEST_F(CaptureTest, what_cannot_be_is_refused) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::capture_test_file

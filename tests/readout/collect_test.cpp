@@ -6,7 +6,7 @@
 #include "ken/readout/collect.h"
 #include "tests/fixtures.h"
 
-namespace ken::readout {
+namespace ken::readout::collect_test_file {
 namespace {
 
 // A small random model with the tokenizer of a real one (SentencePiece, BOS and a prefix space).
@@ -174,4 +174,4 @@ TEST_F(CollectTest, places_of_a_chat_are_counted_in_the_tokens_that_it_gives) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::collect_test_file

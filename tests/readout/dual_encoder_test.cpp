@@ -4,7 +4,7 @@
 
 #include "ken/base/error.h"
 
-namespace ken::readout {
+namespace ken::readout::dual_encoder_test_file {
 namespace {
 
 // Texts are pairs of a topic (dimensions 0 to 3) and a style (4 to 7, three times as large): only topics should count.
@@ -60,4 +60,4 @@ TEST(DualEncoderTest, pairs_are_checked) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::dual_encoder_test_file

@@ -6,7 +6,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken::readout {
+namespace ken::readout::heads_test_file {
 namespace {
 
 class HeadsTest : public testing::TestWithParam<const char*> {
@@ -123,4 +123,4 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, HeadsTest,
                          });
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::heads_test_file

@@ -6,7 +6,7 @@
 
 #include "ken/base/rng.h"
 
-namespace ken::readout {
+namespace ken::readout::judge_test_file {
 namespace {
 
 TEST(JudgeTest, the_best_of_many_noisy_probes_is_worth_one_half_when_chosen_on_other_folds) {
@@ -53,4 +53,4 @@ TEST(JudgeTest, each_fold_is_answered_by_the_probe_that_is_best_elsewhere) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::judge_test_file

@@ -4,7 +4,7 @@
 #include "ken/base/error.h"
 #include "ken/readout/last_rows.h"
 
-namespace ken::readout {
+namespace ken::readout::last_rows_test_file {
 namespace {
 
 void read(LastRows& rows, int64_t first, const Tensor& x) {
@@ -30,4 +30,4 @@ TEST(LastRowsTest, keeps_the_last_row_of_each_point_by_step) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::last_rows_test_file

@@ -10,7 +10,7 @@
 #include "tests/passages.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::lens_test_file {
 namespace {
 
 TEST(LensTest, the_last_state_reads_as_the_logits_bit_for_bit) {
@@ -87,4 +87,4 @@ TEST(LensTest, the_basis_is_orthogonal_and_outdoes_random_directions) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::lens_test_file

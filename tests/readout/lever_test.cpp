@@ -5,7 +5,7 @@
 #include "ken/base/error.h"
 #include "ken/io/tensors.h"
 
-namespace ken::readout {
+namespace ken::readout::lever_test_file {
 namespace {
 
 class LeverTest : public ::testing::Test {
@@ -51,4 +51,4 @@ TEST_F(LeverTest, numbers_that_are_not_finite_and_other_files_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::lever_test_file

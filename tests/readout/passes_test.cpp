@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ken::readout {
+namespace ken::readout::passes_test_file {
 namespace {
 
 std::vector<std::pair<size_t, size_t>> ranges(const std::vector<int64_t>& lengths) {
@@ -23,4 +23,4 @@ TEST(PassesTest, HoldAsManyPromptsAsTheirTokensAllow) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::passes_test_file

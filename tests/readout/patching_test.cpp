@@ -6,7 +6,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken::readout {
+namespace ken::readout::patching_test_file {
 namespace {
 
 constexpr const char* models[] = {"stories260K/model.gguf", "gemma2/model.gguf", "gpt2/model.gguf",
@@ -119,4 +119,4 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, PatchingTest, testing::ValuesIn(models), [](c
 });
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::patching_test_file

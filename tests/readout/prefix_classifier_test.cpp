@@ -7,7 +7,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::prefix_classifier_test_file {
 namespace {
 
 constexpr int64_t length = 8;
@@ -61,4 +61,4 @@ TEST(PrefixClassifierTest, one_class_is_not_enough) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::prefix_classifier_test_file

@@ -9,7 +9,7 @@
 #include "ken/readout/judge.h"
 #include "tests/fixtures.h"
 
-namespace ken::readout {
+namespace ken::readout::probe_kinds_test_file {
 namespace {
 
 struct Data {
@@ -197,4 +197,4 @@ TEST(ProbeKindsTest, data_that_no_probe_can_be_fitted_on_is_named) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::probe_kinds_test_file

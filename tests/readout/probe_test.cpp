@@ -8,7 +8,7 @@
 #include "ken/readout/probe.h"
 #include "tests/fixtures.h"
 
-namespace ken::readout {
+namespace ken::readout::probe_test_file {
 namespace {
 
 // [P, n, d] noise; the first `shift` features of class 1 are moved by `by`.
@@ -179,4 +179,4 @@ TEST(ProbeTest, data_that_no_probe_can_be_fitted_on_is_named) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::probe_test_file

@@ -9,7 +9,7 @@
 #include "ken/readout/sae.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::sae_test_file {
 namespace {
 
 Sae random_sae(SaeKind kind, int64_t d = 6, int64_t m = 10) {
@@ -360,4 +360,4 @@ TEST(SaeTest, a_feature_is_described_by_where_it_fires_and_what_it_promotes) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::sae_test_file

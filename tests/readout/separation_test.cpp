@@ -6,7 +6,7 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 
-namespace ken::readout {
+namespace ken::readout::separation_test_file {
 namespace {
 
 TEST(SeparationTest, a_plane_separates_what_one_axis_merges) {
@@ -37,4 +37,4 @@ TEST(SeparationTest, one_class_is_refused) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::separation_test_file

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ken::readout {
+namespace ken::readout::shape_test_file {
 namespace {
 
 at::Tensor shape_of(const at::Tensor& row, const std::string& name, int64_t top = 0) {
@@ -33,4 +33,4 @@ TEST(ShapeTest, kurtosis_is_that_of_its_formula_and_a_massive_entry_can_be_left_
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::shape_test_file

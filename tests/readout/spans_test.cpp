@@ -5,7 +5,7 @@
 
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::spans_test_file {
 namespace {
 
 TEST(SpansTest, a_span_is_the_smallest_run_of_tokens_that_covers_it) {
@@ -39,4 +39,4 @@ TEST(SpansTest, sentences_end_at_their_signs_and_at_lines) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::spans_test_file

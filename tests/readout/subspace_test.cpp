@@ -9,7 +9,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::subspace_test_file {
 namespace {
 
 std::vector<std::vector<int32_t>> prompts() {
@@ -85,4 +85,4 @@ TEST(SubspaceTest, files_keep_everything_and_others_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::subspace_test_file

@@ -7,7 +7,7 @@
 #include "ken/base/rng.h"
 #include "ken/stats/classes.h"
 
-namespace ken::readout {
+namespace ken::readout::svm_test_file {
 namespace {
 
 struct Data {
@@ -139,4 +139,4 @@ TEST(SvmTest, softmax_regression_finds_the_probabilities) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::svm_test_file

@@ -8,7 +8,7 @@
 #include "ken/model/shipped.h"
 #include "tests/fixtures.h"
 
-namespace ken::server {
+namespace ken::server::answers_test_file {
 namespace {
 
 class AnswersTest : public testing::Test {
@@ -416,4 +416,4 @@ TEST_F(AnswersTest, others_go_on_while_work_is_done_between_passes) {
 }
 
 }  // namespace
-}  // namespace ken::server
+}  // namespace ken::server::answers_test_file

@@ -7,7 +7,7 @@
 
 #include <thread>
 
-namespace ken::server {
+namespace ken::server::http_test_file {
 namespace {
 
 class HttpTest : public testing::Test {
@@ -175,4 +175,4 @@ TEST(KeyTest, keys_are_the_same_or_not) {
 }
 
 }  // namespace
-}  // namespace ken::server
+}  // namespace ken::server::http_test_file

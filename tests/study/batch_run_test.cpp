@@ -8,7 +8,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken::study {
+namespace ken::study::batch_run_test_file {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -149,4 +149,4 @@ TEST(BatchRunTest, last_words_are_the_error_and_not_the_hint) {
 }
 
 }  // namespace
-}  // namespace ken::study
+}  // namespace ken::study::batch_run_test_file

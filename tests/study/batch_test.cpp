@@ -5,7 +5,7 @@
 
 #include "ken/base/error.h"
 
-namespace ken::study {
+namespace ken::study::batch_test_file {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -116,4 +116,4 @@ TEST(BatchTest, a_batch_has_a_bound) {
 }
 
 }  // namespace
-}  // namespace ken::study
+}  // namespace ken::study::batch_test_file

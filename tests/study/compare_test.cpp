@@ -13,7 +13,7 @@
 #include "ken/stats/stats.h"
 #include "tests/fixtures.h"
 
-namespace ken::study {
+namespace ken::study::compare_test_file {
 namespace {
 
 Json share(int64_t hits, int64_t n, const char* metric = "accuracy") {
@@ -243,4 +243,4 @@ TEST(CompareTest, folders_and_files_are_read_and_bad_ones_named) {
 }
 
 }  // namespace
-}  // namespace ken::study
+}  // namespace ken::study::compare_test_file

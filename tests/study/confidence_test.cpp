@@ -7,7 +7,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::study {
+namespace ken::study::confidence_test_file {
 namespace {
 
 ConfidenceOptions options_in(const fs::path& out) {
@@ -100,4 +100,4 @@ TEST(ConfidenceTest, an_empty_set_and_a_file_that_is_none_are_errors) {
 }
 
 }  // namespace
-}  // namespace ken::study
+}  // namespace ken::study::confidence_test_file

@@ -6,7 +6,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::study {
+namespace ken::study::eval_test_file {
 namespace {
 
 const tasks::TaskEntry& jsonl() { return Registry<tasks::TaskEntry>::get().at("task", "jsonl"); }
@@ -200,4 +200,4 @@ TEST(EvalTest, a_benchmark_with_words_of_its_own_is_put_as_it_is_published) {
 }
 
 }  // namespace
-}  // namespace ken::study
+}  // namespace ken::study::eval_test_file

@@ -9,7 +9,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::study {
+namespace ken::study::study_test_file {
 namespace {
 
 StudyOptions options(const fs::path& out) {
@@ -173,4 +173,4 @@ TEST(RowFileTest, a_header_beside_leaves_nothing_but_rows_in_the_file) {
 }
 
 }  // namespace
-}  // namespace ken::study
+}  // namespace ken::study::study_test_file

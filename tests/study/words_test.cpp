@@ -4,7 +4,7 @@
 #include "ken/base/error.h"
 #include "ken/study/batch.h"
 
-namespace ken::study {
+namespace ken::study::words_test_file {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -24,4 +24,4 @@ TEST(WordsTest, joined_words_are_cut_into_the_same_words) {
 }
 
 }  // namespace
-}  // namespace ken::study
+}  // namespace ken::study::words_test_file

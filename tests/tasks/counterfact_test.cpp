@@ -1,6 +1,6 @@
 #include "tests/tasks/reading.h"
 
-namespace ken::tasks {
+namespace ken::tasks::counterfact_test_file {
 namespace {
 
 const std::string record =
@@ -32,4 +32,4 @@ TEST(CounterfactTest, records_of_another_form_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::counterfact_test_file

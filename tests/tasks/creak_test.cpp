@@ -1,6 +1,6 @@
 #include "tests/tasks/reading.h"
 
-namespace ken::tasks {
+namespace ken::tasks::creak_test_file {
 namespace {
 
 TEST(CreakTest, a_claim_is_true_or_false) {
@@ -31,4 +31,4 @@ TEST(CreakTest, a_set_without_labels_is_refused) {
 }
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::creak_test_file

@@ -1,6 +1,6 @@
 #include "tests/tasks/reading.h"
 
-namespace ken::tasks {
+namespace ken::tasks::jsonl_test_file {
 namespace {
 
 TEST(JsonlTaskTest, open_questions_keep_every_accepted_answer) {
@@ -53,4 +53,4 @@ TEST(JsonlTaskTest, hostile_choices_are_refused_with_their_line) {
 }
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::jsonl_test_file

@@ -1,6 +1,6 @@
 #include "tests/tasks/reading.h"
 
-namespace ken::tasks {
+namespace ken::tasks::popqa_test_file {
 namespace {
 
 const std::string table =
@@ -29,4 +29,4 @@ TEST(PopqaTest, a_row_without_an_answer_names_its_line) {
 }
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::popqa_test_file

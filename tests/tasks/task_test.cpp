@@ -5,7 +5,7 @@
 
 #include "tests/tasks/reading.h"
 
-namespace ken::tasks {
+namespace ken::tasks::task_test_file {
 namespace {
 
 TEST(TaskTest, acc_norm_divides_by_characters_and_acc_bytes_by_bytes) {
@@ -41,4 +41,4 @@ TEST(TaskTest, a_broken_field_names_file_line_and_the_form) {
 }
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::task_test_file

@@ -2,7 +2,7 @@
 
 #include "tests/tasks/reading.h"
 
-namespace ken::tasks {
+namespace ken::tasks::truthfulqa_mc_test_file {
 namespace {
 
 const std::string hub =
@@ -58,4 +58,4 @@ TEST(TruthfulqaMcTest, broken_targets_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::truthfulqa_mc_test_file

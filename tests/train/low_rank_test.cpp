@@ -8,7 +8,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::train {
+namespace ken::train::low_rank_test_file {
 namespace {
 
 // A tiny model stored in Q8_0, its vocabulary included, as a user would have it.
@@ -97,4 +97,4 @@ TEST(LowRankTest, adapters_stand_on_the_named_layers_only) {
 }
 
 }  // namespace
-}  // namespace ken::train
+}  // namespace ken::train::low_rank_test_file

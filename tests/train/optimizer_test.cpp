@@ -5,7 +5,7 @@
 #include "ken/io/quantize.h"
 #include "tests/fixtures.h"
 
-namespace ken::train {
+namespace ken::train::optimizer_test_file {
 namespace {
 
 model::Config wide_config() {
@@ -33,4 +33,4 @@ TEST(OptimizerTest, a_quantised_model_made_trainable_computes_what_its_stored_we
 }
 
 }  // namespace
-}  // namespace ken::train
+}  // namespace ken::train::optimizer_test_file

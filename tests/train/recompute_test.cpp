@@ -2,7 +2,7 @@
 #include "ken/train/optimizer.h"
 #include "tests/model/architectures.h"
 
-namespace ken::train {
+namespace ken::train::recompute_test_file {
 namespace {
 
 class RecomputeTest : public test::ArchitectureTest {
@@ -41,4 +41,4 @@ INSTANTIATE_TEST_SUITE_P(All, RecomputeTest, testing::ValuesIn(test::architectur
                          [](const auto& info) { return fmt::format("{}_{}", info.param.name, info.index); });
 
 }  // namespace
-}  // namespace ken::train
+}  // namespace ken::train::recompute_test_file

@@ -11,7 +11,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::train {
+namespace ken::train::train_test_file {
 namespace {
 
 std::shared_ptr<const SampleSource> source_of(const model::Model& model) {
@@ -157,4 +157,4 @@ TEST(MuonTest, newton_schulz_makes_a_matrix_nearly_orthogonal) {
 }
 
 }  // namespace
-}  // namespace ken::train
+}  // namespace ken::train::train_test_file

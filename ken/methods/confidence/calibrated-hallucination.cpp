@@ -16,7 +16,7 @@
 #include "ken/evidence/fact_sentences.h"
 #include "ken/readout/analysis.h"
 
-namespace ken::readout {
+namespace ken::readout::calibrated_hallucination_file {
 namespace {
 
 using data::Fact;
@@ -241,4 +241,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::calibrated_hallucination_file

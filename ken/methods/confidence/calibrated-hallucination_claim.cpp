@@ -11,7 +11,7 @@
 #include "ken/world/people.h"
 #include "ken/world/relations.h"
 
-namespace ken::tasks {
+namespace ken::tasks::calibrated_hallucination_claim_file {
 namespace {
 
 constexpr int people = 3000, statements = 20000, repeats = 100;
@@ -113,4 +113,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::calibrated_hallucination_claim_file

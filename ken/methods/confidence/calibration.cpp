@@ -11,7 +11,7 @@
 #include "ken/stats/calibrate.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::calibration_file {
 namespace {
 
 constexpr int folds = 5;
@@ -93,4 +93,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::calibration_file

@@ -5,7 +5,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::calibration_claim_file {
 namespace {
 
 double value(const Json& number) { return number.at("value").is_null() ? NAN : number.at("value").get<double>(); }
@@ -58,4 +58,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::calibration_claim_file

@@ -19,7 +19,7 @@
 #include "ken/readout/probe.h"
 #include "ken/readout/tree.h"
 
-namespace ken::readout {
+namespace ken::readout::chain_of_probe_file {
 namespace {
 
 using evidence::Chain;
@@ -247,4 +247,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::chain_of_probe_file

@@ -12,7 +12,7 @@
 #include "ken/world/people.h"
 #include "ken/world/relations.h"
 
-namespace ken::tasks {
+namespace ken::tasks::chain_of_probe_claim_file {
 namespace {
 
 // The question that takes several facts, of a person whom the world does not ask it as well.
@@ -117,4 +117,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::chain_of_probe_claim_file

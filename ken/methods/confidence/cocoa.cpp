@@ -5,7 +5,7 @@
 
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::cocoa_file {
 namespace {
 
 double doubt(const generate::Generated& y, const std::string& kind) {
@@ -43,4 +43,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::cocoa_file

@@ -1,7 +1,7 @@
 // The claim of cocoa (arXiv 2502.04964: doubt times disagreement is better than either).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::cocoa_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -17,4 +17,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::cocoa_claim_file

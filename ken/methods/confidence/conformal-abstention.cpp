@@ -10,7 +10,7 @@
 #include "ken/stats/calibrate.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::conformal_abstention_file {
 namespace {
 
 struct Split {
@@ -93,4 +93,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::conformal_abstention_file

@@ -3,7 +3,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::conformal_abstention_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -35,4 +35,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::conformal_abstention_claim_file

@@ -5,7 +5,7 @@
 // Above 0 the passage makes the model surer of what it says; below 0 it argues against it.
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::context_gain_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -38,4 +38,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::context_gain_file

@@ -6,7 +6,7 @@
 #include "ken/stats/stats.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::context_gain_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -44,4 +44,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::context_gain_claim_file

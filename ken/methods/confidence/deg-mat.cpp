@@ -2,7 +2,7 @@
 // and D = diag(W 1), u = trace(K I - D) / K^2, the mean unlikeness of two samples.
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::deg_mat_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -27,4 +27,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::deg_mat_file

@@ -1,7 +1,7 @@
 // The claim of deg-mat (arXiv 2305.19187: samples that are alike are oftener right).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::deg_mat_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) { return aurocs(input, {"deg-mat", "deg-mat:judge=embedding"}, 0.75); }
@@ -13,4 +13,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::deg_mat_claim_file

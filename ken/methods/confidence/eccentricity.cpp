@@ -4,7 +4,7 @@
 #include "ken/evidence/graph.h"
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::eccentricity_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -30,4 +30,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::eccentricity_file

@@ -1,7 +1,7 @@
 // The claim of eccentricity (arXiv 2305.19187: samples near their centre are oftener right).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::eccentricity_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -15,4 +15,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::eccentricity_claim_file

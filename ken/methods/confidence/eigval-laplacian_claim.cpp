@@ -1,7 +1,7 @@
 // The claim of eigval-laplacian (arXiv 2305.19187: a softer count of meanings).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::eigval_laplacian_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -15,4 +15,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::eigval_laplacian_claim_file

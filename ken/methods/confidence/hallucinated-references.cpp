@@ -19,7 +19,7 @@
 #include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::hallucinated_references_file {
 namespace {
 
 constexpr size_t titles_of_a_list = 5;  // of DQ3, as the paper's lists
@@ -218,4 +218,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::hallucinated_references_file

@@ -9,7 +9,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::hallucinated_references_claim_file {
 namespace {
 
 constexpr size_t most_of_a_class = 120;
@@ -117,4 +117,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::hallucinated_references_claim_file

@@ -18,7 +18,7 @@
 #include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::knowledge_boundary_file {
 namespace {
 
 // What the paper's code takes for a reply that gives up.
@@ -219,4 +219,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::knowledge_boundary_file

@@ -7,7 +7,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::knowledge_boundary_claim_file {
 namespace {
 
 double number(const Json& value) {
@@ -82,4 +82,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::knowledge_boundary_claim_file

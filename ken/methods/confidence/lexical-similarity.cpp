@@ -2,7 +2,7 @@
 // sampled answers.
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::lexical_similarity_file {
 namespace {
 
 double score(const View& view, const Json&) {
@@ -26,4 +26,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::lexical_similarity_file

@@ -18,7 +18,7 @@
 #include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::lsk_file {
 namespace {
 
 using Points = std::vector<std::vector<double>>;
@@ -192,4 +192,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::lsk_file

@@ -12,7 +12,7 @@
 #include "ken/train/trainer.h"
 #include "ken/world/relations.h"
 
-namespace ken::tasks {
+namespace ken::tasks::lsk_claim_file {
 namespace {
 
 const std::string dominant = "dominant", second = "second language";
@@ -115,4 +115,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::lsk_claim_file

@@ -1,7 +1,7 @@
 // The claim of margin (where a second token is close, answers are wrong).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::margin_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -15,4 +15,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::margin_claim_file

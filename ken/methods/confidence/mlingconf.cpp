@@ -18,7 +18,7 @@
 #include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::mlingconf_file {
 namespace {
 
 constexpr int bins = 10;
@@ -137,4 +137,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::mlingconf_file

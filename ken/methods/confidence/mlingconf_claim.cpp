@@ -6,7 +6,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::mlingconf_claim_file {
 namespace {
 
 const std::string dominant = "dominant", second = "second language", shared = "language-agnostic";
@@ -75,4 +75,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::mlingconf_claim_file

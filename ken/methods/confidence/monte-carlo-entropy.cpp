@@ -2,7 +2,7 @@
 // arXiv 2002.07650): -1/K sum_k log p(s_k | x), of whole answers or a token, in nats.
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::monte_carlo_entropy_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -28,4 +28,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::monte_carlo_entropy_file

@@ -1,7 +1,7 @@
 // The claim of monte-carlo-entropy (arXiv 2002.07650: where samples are likely, answers are right).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::monte_carlo_entropy_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -16,4 +16,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::monte_carlo_entropy_claim_file

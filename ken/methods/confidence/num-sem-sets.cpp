@@ -3,7 +3,7 @@
 
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::num_sem_sets_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -24,4 +24,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::num_sem_sets_file

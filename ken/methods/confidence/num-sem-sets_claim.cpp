@@ -1,7 +1,7 @@
 // The claim of num-sem-sets (arXiv 2305.19187: fewer meanings among samples, oftener right).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::num_sem_sets_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) { return aurocs(input, {"num-sem-sets"}, 0.7); }
@@ -13,4 +13,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::num_sem_sets_claim_file

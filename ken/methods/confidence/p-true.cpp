@@ -6,7 +6,7 @@
 #include "ken/evidence/asking.h"
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::p_true_file {
 namespace {
 
 std::string letters(const Question& q, const View& view, const Json& params, bool swapped) {
@@ -67,4 +67,4 @@ const Register<EstimatorEntry> entry{
      .probability = true}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::p_true_file

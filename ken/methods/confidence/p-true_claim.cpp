@@ -1,7 +1,7 @@
 // The claim of p-true (arXiv 2207.05221: a model's own verdict on its answer).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::p_true_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -14,4 +14,4 @@ const Register<ClaimEntry> entry{{.card = {.id = "p-true",
                                   .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::p_true_claim_file

@@ -2,7 +2,7 @@
 // tokens of the greedy answer; 1 is certainty. Its inverse is the geometric mean probability.
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::perplexity_file {
 namespace {
 
 double score(const View& view, const Json&) {
@@ -22,4 +22,4 @@ const Register<EstimatorEntry> entry{{.card = {.id = "perplexity",
                                       .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::perplexity_file

@@ -1,7 +1,7 @@
 // The claim of perplexity (a baseline of arXiv 2311.07383: answers of low perplexity are oftener right).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::perplexity_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) { return aurocs(input, {"perplexity"}, 0.75); }
@@ -13,4 +13,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::perplexity_claim_file

@@ -5,7 +5,7 @@
 // The second term is read without the prompt, its first token after BOS. What is likely whatever is asked is no answer.
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::pointwise_mi_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -41,4 +41,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::pointwise_mi_file

@@ -1,7 +1,7 @@
 // The claim of pointwise-mi (arXiv 2210.13210: what the question makes likelier is oftener right).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::pointwise_mi_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -17,4 +17,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::pointwise_mi_claim_file

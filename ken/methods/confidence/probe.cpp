@@ -7,7 +7,7 @@
 #include "ken/evidence/evidence.h"
 #include "ken/readout/probe.h"
 
-namespace ken::evidence {
+namespace ken::evidence::probe_file {
 namespace {
 
 // Read once a process: a score is asked for thousands of times.
@@ -61,4 +61,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::probe_file

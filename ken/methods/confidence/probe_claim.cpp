@@ -7,7 +7,7 @@
 #include "ken/stats/stats.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::probe_claim_file {
 namespace {
 
 // Of the correctness map's probes where the answer begins, that of the layer whose held-out AUROC is largest.
@@ -52,4 +52,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::probe_claim_file

@@ -6,7 +6,7 @@
 #include "ken/evidence/asking.h"
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::restart_file {
 namespace {
 
 std::vector<FollowUp> follow(const Question& q, const View& view, const Json&) {
@@ -38,4 +38,4 @@ const Register<EstimatorEntry> entry{
      .probability = true}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::restart_file

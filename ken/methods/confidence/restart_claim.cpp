@@ -1,7 +1,7 @@
 // The claim of restart (arXiv 2410.02725, of a model that was not tuned to say it).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::restart_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) { return aurocs(input, {"restart"}, 0.6); }
@@ -13,4 +13,4 @@ const Register<ClaimEntry> entry{{.card = {.id = "restart",
                                   .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::restart_claim_file

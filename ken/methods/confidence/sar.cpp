@@ -9,7 +9,7 @@
 
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::sar_file {
 namespace {
 
 double token_energy(const generate::Generated& s, const std::vector<double>& relevance) {
@@ -66,4 +66,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::sar_file

@@ -1,7 +1,7 @@
 // The claim of sar (arXiv 2307.01379: likelihood shifted to what carries the meaning).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::sar_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -14,4 +14,4 @@ const Register<ClaimEntry> entry{{.card = {.id = "sar",
                                   .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::sar_claim_file

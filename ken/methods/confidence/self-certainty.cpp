@@ -6,7 +6,7 @@
 
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::self_certainty_file {
 namespace {
 
 double score(const View& view, const Json&) {
@@ -29,4 +29,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::self_certainty_file

@@ -1,7 +1,7 @@
 // The claim of self-certainty (arXiv 2502.18581: surer answers lie further from the uniform distribution).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::self_certainty_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) { return aurocs(input, {"self-certainty"}, 0.75); }
@@ -13,4 +13,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::self_certainty_claim_file

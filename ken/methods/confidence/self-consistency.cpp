@@ -5,7 +5,7 @@
 
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::self_consistency_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -39,4 +39,4 @@ const Register<EstimatorEntry> entry{
      .probability = true}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::self_consistency_file

@@ -1,7 +1,7 @@
 // The claim of self-consistency (arXiv 2203.11171: answers that samples agree with are oftener right).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::self_consistency_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -15,4 +15,4 @@ const Register<ClaimEntry> entry{{.card = {.id = "self-consistency",
                                   .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::self_consistency_claim_file

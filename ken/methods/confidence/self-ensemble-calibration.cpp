@@ -16,7 +16,7 @@
 #include "ken/train/low_rank.h"
 #include "ken/train/trainer.h"
 
-namespace ken::readout {
+namespace ken::readout::self_ensemble_calibration_file {
 namespace {
 
 using evidence::LabelQuestion;
@@ -239,4 +239,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::self_ensemble_calibration_file

@@ -9,7 +9,7 @@
 #include "ken/tasks/claim.h"
 #include "ken/world/relations.h"
 
-namespace ken::tasks {
+namespace ken::tasks::self_ensemble_calibration_claim_file {
 namespace {
 
 // Facts of persons with every wording of their question; what else the world asks is left out.
@@ -86,4 +86,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::self_ensemble_calibration_claim_file

@@ -10,7 +10,7 @@
 
 #include "ken/evidence/meaning.h"
 
-namespace ken::evidence {
+namespace ken::evidence::semantic_entropy_file {
 namespace {
 
 // Weight of each sample; they sum to one.
@@ -59,4 +59,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::semantic_entropy_file

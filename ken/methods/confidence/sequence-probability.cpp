@@ -3,7 +3,7 @@
 // mean.
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::sequence_probability_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -27,4 +27,4 @@ const Register<EstimatorEntry> entry{
      .probability = true}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::sequence_probability_file

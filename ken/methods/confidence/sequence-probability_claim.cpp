@@ -2,7 +2,7 @@
 #include "ken/evidence/scored.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::sequence_probability_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -21,4 +21,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::sequence_probability_claim_file

@@ -5,7 +5,7 @@
 #include "ken/evidence/evidence.h"
 #include "ken/stats/snr.h"
 
-namespace ken::evidence {
+namespace ken::evidence::span_snr_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -29,4 +29,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::span_snr_file

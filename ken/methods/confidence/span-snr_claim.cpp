@@ -2,7 +2,7 @@
 // probability).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::span_snr_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) { return aurocs(input, {"span-snr"}, 0.75); }
@@ -14,4 +14,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::span_snr_claim_file

@@ -2,7 +2,7 @@
 // and MaximumTokenEntropy). H_t = -sum_v p_t(v) log p_t(v), in nats, over the answer's tokens.
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::token_entropy_file {
 namespace {
 
 double score(const View& view, const Json& params) {
@@ -32,4 +32,4 @@ const Register<EstimatorEntry> entry{
      .score = score}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::token_entropy_file

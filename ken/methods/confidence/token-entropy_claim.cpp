@@ -3,7 +3,7 @@
 #include "ken/evidence/scored.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::token_entropy_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -22,4 +22,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::token_entropy_claim_file

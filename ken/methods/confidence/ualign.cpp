@@ -11,7 +11,7 @@
 #include "ken/evidence/evidence.h"
 #include "ken/evidence/shots.h"
 
-namespace ken::evidence {
+namespace ken::evidence::ualign_file {
 namespace {
 
 std::string id_of(int64_t k, const Json& params) {
@@ -70,4 +70,4 @@ const Register<EstimatorEntry> entry{
      .follow = follow}};
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::ualign_file

@@ -2,7 +2,7 @@
 // and stands for comparison only.
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::ualign_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -18,4 +18,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::ualign_claim_file

@@ -27,7 +27,7 @@
 #include "ken/stats/snr.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::uncertaintyrag_file {
 namespace {
 
 using evidence::PairScores;
@@ -220,4 +220,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::uncertaintyrag_file

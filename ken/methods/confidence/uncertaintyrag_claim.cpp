@@ -4,7 +4,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::uncertaintyrag_claim_file {
 namespace {
 
 Json measured(const ClaimInput& input, const Json& params) {
@@ -40,4 +40,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::uncertaintyrag_claim_file

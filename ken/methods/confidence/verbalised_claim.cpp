@@ -1,7 +1,7 @@
 // The claim of verbalised (arXiv 2305.14975, of a model that was not taught to speak of probabilities).
 #include "ken/tasks/estimator_claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::verbalised_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) { return aurocs(input, {"verbalised"}, 0.6); }
@@ -13,4 +13,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::verbalised_claim_file

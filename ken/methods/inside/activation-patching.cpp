@@ -8,7 +8,7 @@
 #include "ken/readout/contrast.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::activation_patching_file {
 namespace {
 
 constexpr size_t pairs_a_block = 16;
@@ -236,4 +236,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::activation_patching_file

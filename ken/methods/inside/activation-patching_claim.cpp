@@ -3,7 +3,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::activation_patching_claim_file {
 namespace {
 
 enum Place { first_changed = 0, last_changed = 2, last_token = 5 };
@@ -55,4 +55,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::activation_patching_claim_file

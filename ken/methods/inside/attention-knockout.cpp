@@ -8,7 +8,7 @@
 #include "ken/readout/contrast.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::attention_knockout_file {
 namespace {
 
 constexpr size_t pairs_a_block = 64;
@@ -159,4 +159,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::attention_knockout_file

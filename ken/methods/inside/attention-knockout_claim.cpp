@@ -3,7 +3,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::attention_knockout_claim_file {
 namespace {
 
 void add(std::vector<Figure>& figures, const ClaimInput& input, const std::string& pairs, const std::string& what,
@@ -51,4 +51,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::attention_knockout_claim_file

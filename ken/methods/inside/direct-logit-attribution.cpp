@@ -14,7 +14,7 @@
 #include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::direct_logit_attribution_file {
 namespace {
 
 using at::Tensor;
@@ -215,4 +215,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::direct_logit_attribution_file

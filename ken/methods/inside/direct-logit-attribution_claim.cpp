@@ -7,7 +7,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::direct_logit_attribution_claim_file {
 namespace {
 
 constexpr int64_t ablated = 4;
@@ -89,4 +89,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::direct_logit_attribution_claim_file

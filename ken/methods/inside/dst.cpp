@@ -16,7 +16,7 @@
 #include "ken/readout/lens.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::dst_file {
 namespace {
 
 using evidence::Contest;
@@ -242,4 +242,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::dst_file

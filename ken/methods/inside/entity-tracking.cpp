@@ -19,7 +19,7 @@
 #include "ken/readout/heads.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::entity_tracking_file {
 namespace {
 
 using Prompts = BoundItems::Prompts;
@@ -204,4 +204,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::entity_tracking_file

@@ -14,7 +14,7 @@
 #include "ken/readout/judge.h"
 #include "ken/readout/probe_kinds.h"
 
-namespace ken::readout {
+namespace ken::readout::hallurag_file {
 namespace {
 
 constexpr size_t least_of_class = 20;
@@ -214,4 +214,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::hallurag_file

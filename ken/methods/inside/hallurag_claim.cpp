@@ -4,7 +4,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::hallurag_claim_file {
 namespace {
 
 double value(const Json& table, const char* detector, const char* metric) {
@@ -51,4 +51,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::hallurag_claim_file

@@ -17,7 +17,7 @@
 #include "ken/readout/probe.h"
 #include "ken/stats/compare.h"
 
-namespace ken::readout {
+namespace ken::readout::inside_out_file {
 namespace {
 
 using evidence::Candidate;
@@ -182,8 +182,8 @@ Json by_value(const std::vector<Question>& questions, const std::string& field, 
 
 AnalysisResult run(const AnalysisInput& input, const Json& params) {
   const auto split = evidence::split_facts(input, params.at("judge"));
-  const auto training_facts = evidence::draw(split.others, params.at("training"), input.seed),
-             judged_facts = evidence::draw(split.judged, params.at("questions"), input.seed);
+  const auto training_facts = evidence::draw_facts(split.others, params.at("training"), input.seed),
+             judged_facts = evidence::draw_facts(split.judged, params.at("questions"), input.seed);
   const ForcedPairs training = evidence::forced_pairs(input, training_facts, params.at("wrong_temperature"));
   if (training.items.size() < 20)
     fail(
@@ -240,4 +240,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::inside_out_file

@@ -4,7 +4,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::inside_out_claim_file {
 namespace {
 
 constexpr const char *statements = "statements only", *second = "second language only", *asked = "asked in documents",
@@ -109,4 +109,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::inside_out_claim_file

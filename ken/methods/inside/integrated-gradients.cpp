@@ -11,7 +11,7 @@
 #include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::integrated_gradients_file {
 namespace {
 
 using evidence::KnownItem;
@@ -243,4 +243,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::integrated_gradients_file

@@ -4,7 +4,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::integrated_gradients_claim_file {
 namespace {
 
 Json attributed(const ClaimInput& input, const Json& params) {
@@ -64,4 +64,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::integrated_gradients_claim_file

@@ -13,7 +13,7 @@
 #include "ken/readout/judge.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::knowledge_neurons_file {
 namespace {
 
 constexpr int random_draws = 4;
@@ -189,4 +189,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::knowledge_neurons_file

@@ -13,7 +13,7 @@
 #include "ken/readout/judge.h"
 #include "ken/readout/probe_kinds.h"
 
-namespace ken::readout {
+namespace ken::readout::llms_know_more_file {
 namespace {
 
 using evidence::LongAnswer;
@@ -245,4 +245,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::llms_know_more_file

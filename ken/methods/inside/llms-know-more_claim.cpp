@@ -5,7 +5,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::llms_know_more_claim_file {
 namespace {
 
 double number(const Json& value) {
@@ -58,4 +58,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::llms_know_more_claim_file

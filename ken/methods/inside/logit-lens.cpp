@@ -10,7 +10,7 @@
 #include "ken/readout/lens.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::logit_lens_file {
 namespace {
 
 using evidence::Contest;
@@ -164,4 +164,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::logit_lens_file

@@ -4,7 +4,7 @@
 #include "ken/stats/stats.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::logit_lens_claim_file {
 namespace {
 
 double of(const Json& row, const char* key) {
@@ -67,4 +67,4 @@ const Register<ClaimEntry> entry{{.card = {.id = "logit-lens",
                                   .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::logit_lens_claim_file

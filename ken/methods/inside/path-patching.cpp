@@ -8,7 +8,7 @@
 #include "ken/readout/heads.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::path_patching_file {
 namespace {
 
 Point input_point(const std::string& name) { return name == "q" ? Point::q : name == "k" ? Point::k : Point::v; }
@@ -84,4 +84,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::path_patching_file

@@ -3,7 +3,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::path_patching_claim_file {
 namespace {
 
 at::Tensor effects(const ClaimInput& input, const Json& params) {
@@ -56,4 +56,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::path_patching_claim_file

@@ -17,7 +17,7 @@
 #include "ken/train/low_rank.h"
 #include "ken/train/trainer.h"
 
-namespace ken::readout {
+namespace ken::readout::prior_influence_file {
 namespace {
 
 using at::Tensor;
@@ -228,4 +228,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::prior_influence_file

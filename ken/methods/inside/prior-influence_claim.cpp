@@ -5,7 +5,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::prior_influence_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -62,4 +62,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::prior_influence_claim_file

@@ -13,7 +13,7 @@
 #include "ken/readout/collect.h"
 #include "ken/readout/judge.h"
 
-namespace ken::readout {
+namespace ken::readout::probe_map_file {
 namespace {
 
 using evidence::LabelledSet;
@@ -170,4 +170,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::probe_map_file

@@ -4,7 +4,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::probe_map_claim_file {
 namespace {
 
 readout::AnalysisResult map(const ClaimInput& input, const Json& params) {
@@ -71,4 +71,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::probe_map_claim_file

@@ -7,7 +7,7 @@
 #include "ken/generate/control.h"
 #include "ken/readout/probe.h"
 
-namespace ken::generate {
+namespace ken::generate::probe_stream_file {
 namespace {
 
 constexpr const char* null_point = "blocks.0.hook_resid_post";
@@ -76,4 +76,4 @@ const Register<ControlEntry> entry{
      }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::probe_stream_file

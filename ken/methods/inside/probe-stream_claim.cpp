@@ -8,7 +8,7 @@
 #include "ken/readout/judge.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::probe_stream_claim_file {
 namespace {
 
 struct Halves {
@@ -82,4 +82,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::probe_stream_claim_file

@@ -10,7 +10,7 @@
 #include "ken/readout/collect.h"
 #include "ken/readout/separation.h"
 
-namespace ken::readout {
+namespace ken::readout::rank2_pk_ck_file {
 namespace {
 
 using evidence::Instructed;
@@ -247,4 +247,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::rank2_pk_ck_file

@@ -9,7 +9,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::rank2_pk_ck_claim_file {
 namespace {
 
 using Facts = std::map<std::string, const data::Fact*>;
@@ -117,4 +117,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::rank2_pk_ck_claim_file

@@ -15,7 +15,7 @@
 #include "ken/readout/probe_kinds.h"
 #include "ken/readout/shape.h"
 
-namespace ken::readout {
+namespace ken::readout::residual_conflict_file {
 namespace {
 
 constexpr int folds = 5;
@@ -243,4 +243,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::residual_conflict_file

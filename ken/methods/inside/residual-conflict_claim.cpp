@@ -4,7 +4,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::residual_conflict_claim_file {
 namespace {
 
 Json table(const ClaimInput& input, const Json& params) {
@@ -69,4 +69,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::residual_conflict_claim_file

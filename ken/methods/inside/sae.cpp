@@ -11,7 +11,7 @@
 #include "ken/readout/sae.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::sae_file {
 namespace {
 
 constexpr int64_t parts = 10;  // one of so many texts is held out
@@ -104,4 +104,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::sae_file

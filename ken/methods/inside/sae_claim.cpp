@@ -7,7 +7,7 @@
 #include "ken/train/organism.h"
 #include "ken/world/texts.h"
 
-namespace ken::tasks {
+namespace ken::tasks::sae_claim_file {
 namespace {
 
 readout::AnalysisResult train(const ClaimInput& input, const Json& params) {
@@ -70,4 +70,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::sae_claim_file

@@ -18,7 +18,7 @@
 #include "ken/stats/classes.h"
 #include "ken/stats/conformal.h"
 
-namespace ken::readout {
+namespace ken::readout::sawmil_file {
 namespace {
 
 using evidence::Kind;
@@ -247,4 +247,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::sawmil_file

@@ -4,7 +4,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::sawmil_claim_file {
 namespace {
 
 // Facts of persons of no document become claims that are neither, every second one with the value of another such
@@ -89,4 +89,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::sawmil_claim_file

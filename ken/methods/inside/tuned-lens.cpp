@@ -11,7 +11,7 @@
 #include "ken/readout/lens.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::tuned_lens_file {
 namespace {
 
 using Sequences = std::vector<std::vector<int32_t>>;
@@ -169,4 +169,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::tuned_lens_file

@@ -5,7 +5,7 @@
 #include "ken/train/organism.h"
 #include "ken/world/texts.h"
 
-namespace ken::tasks {
+namespace ken::tasks::tuned_lens_claim_file {
 namespace {
 
 data::Texts documents(const model::Model& model) {
@@ -69,4 +69,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::tuned_lens_claim_file

@@ -16,7 +16,7 @@
 #include "ken/readout/shift.h"
 #include "ken/stats/classes.h"
 
-namespace ken::readout {
+namespace ken::readout::wack_file {
 namespace {
 
 using evidence::Derailed;
@@ -247,4 +247,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::wack_file

@@ -4,7 +4,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::wack_claim_file {
 namespace {
 
 double number(const Json& num) {
@@ -66,4 +66,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::wack_claim_file

@@ -12,7 +12,7 @@
 #include "ken/generate/control.h"
 #include "ken/model/shipped.h"
 
-namespace ken::generate {
+namespace ken::generate::ambedkar_file {
 namespace {
 
 constexpr const char* id = "ambedkar";
@@ -159,4 +159,4 @@ const Register<ControlEntry> entry{
      .open = open}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::ambedkar_file

@@ -7,7 +7,7 @@
 #include "ken/model/shipped.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::ambedkar_claim_file {
 namespace {
 
 using Texts = std::vector<generate::Generated>;
@@ -117,4 +117,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::ambedkar_claim_file

@@ -17,7 +17,7 @@
 #include "ken/readout/collect.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::best_paraphrase_file {
 namespace {
 
 struct Wording {
@@ -180,4 +180,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::best_paraphrase_file

@@ -4,7 +4,7 @@
 // without the passage and has its own positions and cache.
 #include "ken/generate/control.h"
 
-namespace ken::generate {
+namespace ken::generate::cad_file {
 namespace {
 
 class Cad final : public Control {
@@ -45,4 +45,4 @@ const Register<ControlEntry> entry{
      .make = [](const Json& p) -> std::unique_ptr<Control> { return std::make_unique<Cad>(p["alpha"], p["mask"]); }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::cad_file

@@ -4,7 +4,7 @@
 #include "ken/evidence/asking.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::cad_claim_file {
 namespace {
 
 struct Counts {
@@ -83,4 +83,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::cad_claim_file

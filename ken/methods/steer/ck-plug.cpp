@@ -11,7 +11,7 @@
 // that shifts each by a constant, which the softmax takes away.
 #include "ken/generate/control.h"
 
-namespace ken::generate {
+namespace ken::generate::ck_plug_file {
 namespace {
 
 // Tokens that a stream takes into account: [V] bool.
@@ -95,4 +95,4 @@ const Register<ControlEntry> entry{
      .make = [](const Json& p) -> std::unique_ptr<Control> { return std::make_unique<CkPlug>(p); }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::ck_plug_file

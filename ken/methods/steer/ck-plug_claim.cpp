@@ -4,7 +4,7 @@
 #include "ken/evidence/passage_judge.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::ck_plug_claim_file {
 namespace {
 
 using evidence::PassageJudge;
@@ -102,4 +102,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::ck_plug_claim_file

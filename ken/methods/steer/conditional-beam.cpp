@@ -16,7 +16,7 @@
 #include "ken/readout/last_rows.h"
 #include "ken/readout/prefix_classifier.h"
 
-namespace ken::generate {
+namespace ken::generate::conditional_beam_file {
 namespace {
 
 using readout::LabelledContinuation;
@@ -164,4 +164,4 @@ const Register<readout::AnalysisEntry> analysis{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::conditional_beam_file

@@ -11,7 +11,7 @@
 #include "ken/train/organism.h"
 #include "ken/world/texts.h"
 
-namespace ken::tasks {
+namespace ken::tasks::conditional_beam_claim_file {
 namespace {
 
 using generate::Generated;
@@ -112,4 +112,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::conditional_beam_claim_file

@@ -14,7 +14,7 @@
 #include "ken/model/shipped.h"
 #include "ken/readout/lever.h"
 
-namespace ken::generate {
+namespace ken::generate::context_knob_file {
 namespace {
 
 using readout::Lever;
@@ -224,4 +224,4 @@ const Register<readout::AnalysisEntry> analysis{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::context_knob_file

@@ -7,7 +7,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::context_knob_claim_file {
 namespace {
 
 double number(const Json& num) { return num.at("value").is_null() ? NAN : num.at("value").get<double>(); }
@@ -77,4 +77,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::context_knob_claim_file

@@ -14,7 +14,7 @@
 #include "ken/generate/control.h"
 #include "ken/generate/sampler.h"
 
-namespace ken::generate {
+namespace ken::generate::counterfactual_tokens_file {
 namespace {
 
 constexpr const char* id = "counterfactual-tokens";
@@ -192,4 +192,4 @@ const Register<ControlEntry> entry{
      .open = open}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::counterfactual_tokens_file

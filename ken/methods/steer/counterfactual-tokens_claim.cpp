@@ -6,7 +6,7 @@
 #include "ken/evidence/agreement.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::counterfactual_tokens_claim_file {
 namespace {
 
 using evidence::identical, evidence::mean_agreement, evidence::renamed;
@@ -117,4 +117,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::counterfactual_tokens_claim_file

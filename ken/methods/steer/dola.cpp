@@ -12,7 +12,7 @@
 #include "ken/model/partial.h"
 #include "ken/readout/last_rows.h"
 
-namespace ken::generate {
+namespace ken::generate::dola_file {
 namespace {
 
 // As the published code chooses them: 20 layers of a half at most.
@@ -99,4 +99,4 @@ const Register<ControlEntry> entry{
      .make = [](const Json& p) -> std::unique_ptr<Control> { return std::make_unique<Dola>(p); }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::dola_file

@@ -6,7 +6,7 @@
 #include "ken/stats/stats.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::dola_claim_file {
 namespace {
 
 using evidence::PassageJudge;
@@ -84,4 +84,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::dola_claim_file

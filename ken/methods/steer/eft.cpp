@@ -11,7 +11,7 @@
 #include "ken/generate/control.h"
 #include "ken/model/shipped.h"
 
-namespace ken::generate {
+namespace ken::generate::eft_file {
 namespace {
 
 using ModelPtr = std::shared_ptr<const model::Model>;
@@ -96,4 +96,4 @@ const Register<ControlEntry> entry{
      .open = open}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::eft_file

@@ -9,7 +9,7 @@
 #include "ken/tasks/claim.h"
 #include "ken/world/relations.h"
 
-namespace ken::tasks {
+namespace ken::tasks::eft_claim_file {
 namespace {
 
 constexpr size_t judged = 300, tuned_on = 100;
@@ -117,4 +117,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::eft_claim_file

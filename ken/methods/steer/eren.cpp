@@ -19,7 +19,7 @@
 #include "ken/data/notes.h"
 #include "ken/generate/control.h"
 
-namespace ken::generate {
+namespace ken::generate::eren_file {
 namespace {
 
 class Eren final : public Control {
@@ -158,4 +158,4 @@ const Register<ControlEntry> entry{
      }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::eren_file

@@ -9,7 +9,7 @@
 #include "ken/evidence/edit_notes.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::eren_claim_file {
 namespace {
 
 using evidence::Expected;
@@ -116,4 +116,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::eren_claim_file

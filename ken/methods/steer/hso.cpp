@@ -9,7 +9,7 @@
 #include "ken/generate/generate.h"
 #include "ken/readout/cache_shift.h"
 
-namespace ken::generate {
+namespace ken::generate::hso_file {
 namespace {
 
 class Hso final : public Control {
@@ -59,4 +59,4 @@ const Register<ControlEntry> entry{
      .make = [](const Json& p) -> std::unique_ptr<Control> { return std::make_unique<Hso>(p); }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::hso_file

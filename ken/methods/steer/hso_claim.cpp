@@ -9,7 +9,7 @@
 #include "ken/train/organism.h"
 #include "ken/world/texts.h"
 
-namespace ken::tasks {
+namespace ken::tasks::hso_claim_file {
 namespace {
 
 constexpr size_t documents = 60, chosen_on = 20, questions = 80;
@@ -107,4 +107,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::hso_claim_file

@@ -12,7 +12,7 @@
 #include "ken/base/read_json.h"
 #include "ken/generate/control.h"
 
-namespace ken::generate {
+namespace ken::generate::implicit_instruction_tuning_file {
 namespace {
 
 constexpr const char* id = "implicit-instruction-tuning";
@@ -165,4 +165,4 @@ const Register<ControlEntry> entry{
      .open = open}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::implicit_instruction_tuning_file

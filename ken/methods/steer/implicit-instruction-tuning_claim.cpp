@@ -11,7 +11,7 @@
 #include "ken/train/low_rank.h"
 #include "ken/train/trainer.h"
 
-namespace ken::tasks {
+namespace ken::tasks::implicit_instruction_tuning_claim_file {
 namespace {
 
 constexpr const char* rules = R"({"end": 15, "after": 12, "diversity": 1.5, "changes": {"Q": -5, "A": -5, ":": -5,
@@ -117,4 +117,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::implicit_instruction_tuning_claim_file

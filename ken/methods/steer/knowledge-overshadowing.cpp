@@ -17,7 +17,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/stats/stats.h"
 
-namespace ken {
+namespace ken::knowledge_overshadowing_file {
 namespace {
 
 using at::Tensor;
@@ -215,4 +215,4 @@ const Register<readout::AnalysisEntry> law_entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::knowledge_overshadowing_file

@@ -6,7 +6,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::knowledge_overshadowing_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -52,4 +52,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::knowledge_overshadowing_claim_file

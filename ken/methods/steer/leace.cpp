@@ -18,7 +18,7 @@
 #include "ken/readout/point_list.h"
 #include "ken/readout/probe.h"
 
-namespace ken::generate {
+namespace ken::generate::leace_file {
 namespace {
 
 using readout::Erasure;
@@ -242,4 +242,4 @@ const Register<readout::AnalysisEntry> analysis{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::leace_file

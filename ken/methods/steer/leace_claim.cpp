@@ -8,7 +8,7 @@
 #include "ken/train/organism.h"
 #include "ken/world/texts.h"
 
-namespace ken::tasks {
+namespace ken::tasks::leace_claim_file {
 namespace {
 
 double number(const Json& num) { return num.at("value").is_null() ? NAN : num.at("value").get<double>(); }
@@ -78,4 +78,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::leace_claim_file

@@ -15,7 +15,7 @@
 #include "ken/readout/affine_maps.h"
 #include "ken/readout/point_list.h"
 
-namespace ken::generate {
+namespace ken::generate::lineas_file {
 namespace {
 
 using readout::AffineMaps;
@@ -239,4 +239,4 @@ const Register<readout::AnalysisEntry> analysis{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::lineas_file

@@ -15,7 +15,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/stats/stats.h"
 
-namespace ken::readout {
+namespace ken::readout::preference_order_file {
 namespace {
 
 constexpr std::array<const char*, 3> source_names{"assumption", "passage", "memory"};
@@ -167,4 +167,4 @@ const Register<AnalysisEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::preference_order_file

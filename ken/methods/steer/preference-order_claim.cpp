@@ -3,7 +3,7 @@
 #include "ken/readout/analysis.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::preference_order_claim_file {
 namespace {
 
 std::vector<Figure> run(const ClaimInput& input) {
@@ -38,4 +38,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::preference_order_claim_file

@@ -8,7 +8,7 @@
 #include "ken/generate/control.h"
 #include "ken/readout/sae.h"
 
-namespace ken::generate {
+namespace ken::generate::sae_feature_file {
 namespace {
 
 constexpr const char* first_point = "blocks.0.hook_resid_post";
@@ -84,4 +84,4 @@ const Register<ControlEntry> entry{
      .make = [](const Json& p) -> std::unique_ptr<Control> { return std::make_unique<SaeFeature>(p); }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::sae_feature_file

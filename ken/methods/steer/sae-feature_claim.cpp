@@ -11,7 +11,7 @@
 #include "ken/train/organism.h"
 #include "ken/world/texts.h"
 
-namespace ken::tasks {
+namespace ken::tasks::sae_feature_claim_file {
 namespace {
 
 using at::Tensor;
@@ -117,4 +117,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::sae_feature_claim_file

@@ -17,7 +17,7 @@
 #include "ken/readout/shift.h"
 #include "ken/readout/sparse_edit.h"
 
-namespace ken::generate {
+namespace ken::generate::spare_file {
 namespace {
 
 using readout::Sae;
@@ -247,4 +247,4 @@ const Register<readout::AnalysisEntry> analysis{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::spare_file

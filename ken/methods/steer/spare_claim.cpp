@@ -12,7 +12,7 @@
 #include "ken/train/organism.h"
 #include "ken/world/texts.h"
 
-namespace ken::tasks {
+namespace ken::tasks::spare_claim_file {
 namespace {
 
 using evidence::Part;
@@ -115,4 +115,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::spare_claim_file

@@ -20,7 +20,7 @@
 #include "ken/readout/push.h"
 #include "ken/readout/shift.h"
 
-namespace ken::generate {
+namespace ken::generate::vector_file {
 namespace {
 
 using readout::Push;
@@ -181,9 +181,9 @@ const Register<ControlEntry> entry{
      }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::vector_file
 
-namespace ken::readout {
+namespace ken::readout::vector_file {
 namespace {
 
 // Each layer: how well the direction of the other half of the groups tells the two sides apart, and how the two methods
@@ -245,4 +245,4 @@ const Register<AnalysisEntry> fitted{
      .run = fit}};
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::vector_file

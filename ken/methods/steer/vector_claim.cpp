@@ -9,7 +9,7 @@
 #include "ken/readout/control_vector.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::vector_claim_file {
 namespace {
 
 using evidence::Part;
@@ -111,4 +111,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::vector_claim_file

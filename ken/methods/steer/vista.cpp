@@ -13,7 +13,7 @@
 #include "ken/readout/last_rows.h"
 #include "ken/readout/lens.h"
 
-namespace ken::generate {
+namespace ken::generate::vista_file {
 namespace {
 
 Tensor unit(const Tensor& x) { return x / x.norm(2, -1, true).clamp_min(1e-12); }
@@ -121,4 +121,4 @@ const Register<ControlEntry> entry{
      .make = [](const Json& p) -> std::unique_ptr<Control> { return std::make_unique<Vista>(p); }}};
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::vista_file

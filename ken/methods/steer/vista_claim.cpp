@@ -3,7 +3,7 @@
 #include "ken/evidence/passage_judge.h"
 #include "ken/tasks/claim.h"
 
-namespace ken::tasks {
+namespace ken::tasks::vista_claim_file {
 namespace {
 
 using evidence::PassageJudge;
@@ -66,4 +66,4 @@ const Register<ClaimEntry> entry{
      .run = run}};
 
 }  // namespace
-}  // namespace ken::tasks
+}  // namespace ken::tasks::vista_claim_file

@@ -8,7 +8,7 @@
 #include "ken/train/trainer.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::calibrated_hallucination_test_file {
 namespace {
 
 // Towns of persons of the tiny world's words, with counts.
@@ -120,4 +120,4 @@ TEST(CalibratedHallucinationTest, counts_that_cannot_carry_the_estimate_are_refu
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::calibrated_hallucination_test_file

@@ -3,7 +3,7 @@
 #include "ken/readout/analysis.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::calibration_test_file {
 namespace {
 
 // Answers that an untrained model gives by its own greedy choice count as right for some facts: half of the facts get
@@ -33,4 +33,4 @@ TEST(CalibrationAnalysisTest, every_calibrator_is_judged_on_all_items) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::calibration_test_file

@@ -7,7 +7,7 @@
 #include "tests/methods/inside/story_facts.h"
 #include "tests/tiny.h"
 
-namespace ken {
+namespace ken::chain_of_probe_test_file {
 namespace {
 
 using Texts = std::vector<std::string>;
@@ -128,4 +128,4 @@ TEST_F(ChainOfProbeTest, chains_that_are_never_sound_cannot_be_scored_and_an_ope
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::chain_of_probe_test_file

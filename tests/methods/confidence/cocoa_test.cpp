@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::cocoa_test_file {
 namespace {
 
 TEST(CocoaTest, agrees_with_the_reference) { test::expect_reference("cocoa"); }
@@ -12,4 +12,4 @@ TEST(CocoaTest, samples_that_all_agree_leave_no_doubt) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::cocoa_test_file

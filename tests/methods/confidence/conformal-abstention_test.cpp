@@ -4,7 +4,7 @@
 #include "ken/stats/calibrate.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::conformal_abstention_test_file {
 namespace {
 
 TEST(ConformalAbstentionTest, the_marginal_threshold_is_the_lowest_that_the_bound_allows) {
@@ -31,4 +31,4 @@ TEST(ConformalAbstentionTest, a_model_that_knows_nothing_is_made_to_abstain) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::conformal_abstention_test_file

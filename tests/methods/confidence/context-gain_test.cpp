@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::context_gain_test_file {
 namespace {
 
 TEST(ContextGainTest, agrees_with_the_reference) { test::expect_reference("context-gain"); }
@@ -17,4 +17,4 @@ TEST(ContextGainTest, an_answer_without_a_passage_is_an_error_that_says_so) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::context_gain_test_file

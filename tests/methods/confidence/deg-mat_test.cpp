@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::deg_mat_test_file {
 namespace {
 
 TEST(DegMatTest, agrees_with_the_reference) { test::expect_reference("deg-mat"); }
@@ -12,4 +12,4 @@ TEST(DegMatTest, equal_samples_are_not_apart) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::deg_mat_test_file

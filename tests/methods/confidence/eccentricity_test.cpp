@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::eccentricity_test_file {
 namespace {
 
 TEST(EccentricityTest, agrees_with_the_reference) { test::expect_reference("eccentricity"); }
@@ -12,4 +12,4 @@ TEST(EccentricityTest, equal_samples_have_one_centre) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::eccentricity_test_file

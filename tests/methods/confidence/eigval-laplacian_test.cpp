@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::eigval_laplacian_test_file {
 namespace {
 
 TEST(EigvalLaplacianTest, agrees_with_the_reference) { test::expect_reference("eigval-laplacian"); }
@@ -12,4 +12,4 @@ TEST(EigvalLaplacianTest, counts_meanings_that_share_nothing) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::eigval_laplacian_test_file

@@ -3,7 +3,7 @@
 #include "ken/evidence/names.h"
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::hallucinated_references_test_file {
 namespace {
 
 using evidence::names_in;
@@ -91,4 +91,4 @@ TEST_F(HallucinatedReferencesTest, an_exposure_says_what_exists_and_one_class_al
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::hallucinated_references_test_file

@@ -1,7 +1,7 @@
 // The knowledge boundary on a small model: its own answers say which are right, so the metrics can be counted by hand.
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::knowledge_boundary_test_file {
 namespace {
 
 class KnowledgeBoundaryTest : public test::StoryFacts {
@@ -68,4 +68,4 @@ TEST_F(KnowledgeBoundaryTest, passages_change_the_same_questions) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::knowledge_boundary_test_file

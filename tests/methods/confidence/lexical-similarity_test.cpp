@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::lexical_similarity_test_file {
 namespace {
 
 TEST(LexicalSimilarityTest, agrees_with_the_reference) { test::expect_reference("lexical-similarity"); }
@@ -12,4 +12,4 @@ TEST(LexicalSimilarityTest, equal_samples_overlap_wholly) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::lexical_similarity_test_file

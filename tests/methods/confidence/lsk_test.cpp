@@ -4,7 +4,7 @@
 #include "ken/readout/clusters.h"
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::lsk_test_file {
 namespace {
 
 TEST(ClustersTest, of_three_directions_are_found_and_a_point_goes_to_the_nearest) {
@@ -76,4 +76,4 @@ TEST_F(LskTest, one_cluster_asks_everything_in_the_better_language) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::lsk_test_file

@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::margin_test_file {
 namespace {
 
 TEST(MarginTest, agrees_with_the_reference) { test::expect_reference("margin"); }
@@ -13,4 +13,4 @@ TEST(MarginTest, an_empty_answer_has_the_margin_of_its_end) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::margin_test_file

@@ -3,7 +3,7 @@
 #include "ken/evidence/languages.h"
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::mlingconf_test_file {
 namespace {
 
 class MlingconfTest : public test::StoryFacts {
@@ -76,4 +76,4 @@ TEST_F(MlingconfTest, a_language_that_no_fact_has_is_an_error_that_names_it) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::mlingconf_test_file

@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::monte_carlo_entropy_test_file {
 namespace {
 
 TEST(MonteCarloEntropyTest, agrees_with_the_reference) { test::expect_reference("monte-carlo-entropy"); }
@@ -11,4 +11,4 @@ TEST(MonteCarloEntropyTest, fewer_samples_than_asked_for_are_an_error) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::monte_carlo_entropy_test_file

@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::num_sem_sets_test_file {
 namespace {
 
 TEST(NumSemSetsTest, agrees_with_the_reference) { test::expect_reference("num-sem-sets"); }
@@ -12,4 +12,4 @@ TEST(NumSemSetsTest, counts_meanings) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::num_sem_sets_test_file

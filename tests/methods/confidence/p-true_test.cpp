@@ -2,7 +2,7 @@
 #include "tests/methods/confidence/reference.h"
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::p_true_test_file {
 namespace {
 
 TEST(PTrueTest, agrees_with_the_reference) { test::expect_reference("p-true"); }
@@ -21,4 +21,4 @@ TEST(PTrueTest, is_asked_in_two_orders_by_letters) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::p_true_test_file

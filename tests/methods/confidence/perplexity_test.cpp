@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::perplexity_test_file {
 namespace {
 
 TEST(PerplexityTest, agrees_with_the_reference) { test::expect_reference("perplexity"); }
@@ -14,4 +14,4 @@ TEST(PerplexityTest, is_one_for_certainty_and_for_no_token) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::perplexity_test_file

@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::pointwise_mi_test_file {
 namespace {
 
 TEST(PointwiseMiTest, agrees_with_the_reference) { test::expect_reference("pointwise-mi"); }
@@ -12,4 +12,4 @@ TEST(PointwiseMiTest, needs_the_reading_without_the_prompt) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::pointwise_mi_test_file

@@ -3,7 +3,7 @@
 #include "tests/fixtures.h"
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::probe_test_file {
 namespace {
 
 TEST(ProbeEstimatorTest, reads_the_state_where_the_probe_was_fitted) {
@@ -24,4 +24,4 @@ TEST(ProbeEstimatorTest, reads_the_state_where_the_probe_was_fitted) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::probe_test_file

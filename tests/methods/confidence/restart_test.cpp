@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::restart_test_file {
 namespace {
 
 TEST(RestartTest, agrees_with_the_reference) { test::expect_reference("restart"); }
@@ -12,4 +12,4 @@ TEST(RestartTest, is_a_question_of_its_own) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::restart_test_file

@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::sar_test_file {
 namespace {
 
 TEST(SarTest, agrees_with_the_reference) { test::expect_reference("sar"); }
@@ -13,4 +13,4 @@ TEST(SarTest, answers_that_are_hardly_likely_do_not_underflow) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::sar_test_file

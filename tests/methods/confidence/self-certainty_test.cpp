@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::self_certainty_test_file {
 namespace {
 
 TEST(SelfCertaintyTest, agrees_with_the_reference) { test::expect_reference("self-certainty"); }
@@ -13,4 +13,4 @@ TEST(SelfCertaintyTest, saved_evidence_without_it_is_an_error) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::self_certainty_test_file

@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::self_consistency_test_file {
 namespace {
 
 TEST(SelfConsistencyTest, agrees_with_the_reference) { test::expect_reference("self-consistency"); }
@@ -13,4 +13,4 @@ TEST(SelfConsistencyTest, counts_samples_that_mean_the_same_as_the_greedy_answer
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::self_consistency_test_file

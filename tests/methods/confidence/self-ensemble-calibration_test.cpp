@@ -8,7 +8,7 @@
 #include "tests/passages.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::self_ensemble_calibration_test_file {
 namespace {
 
 AnalysisResult run(const model::Model& model, const data::FactSet& facts, const data::PromptStyle& style,
@@ -113,4 +113,4 @@ TEST(SelfEnsembleCalibrationTest, too_few_questions_with_labels_are_an_error_tha
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::self_ensemble_calibration_test_file

@@ -2,7 +2,7 @@
 
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::semantic_entropy_test_file {
 namespace {
 
 Evidence sampled(const std::vector<std::pair<std::string, double>>& answers) {
@@ -41,4 +41,4 @@ TEST(SemanticEntropyTest, reads_as_many_samples_as_declared_and_no_fewer) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::semantic_entropy_test_file

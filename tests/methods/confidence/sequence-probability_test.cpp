@@ -2,7 +2,7 @@
 
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::sequence_probability_test_file {
 namespace {
 
 TEST(SequenceProbabilityTest, multiplies_the_answers_tokens_and_not_what_follows) {
@@ -15,4 +15,4 @@ TEST(SequenceProbabilityTest, multiplies_the_answers_tokens_and_not_what_follows
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::sequence_probability_test_file

@@ -1,6 +1,6 @@
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::span_snr_test_file {
 namespace {
 
 TEST(SpanSnrTest, agrees_with_the_reference) { test::expect_reference("span-snr"); }
@@ -14,4 +14,4 @@ TEST(SpanSnrTest, what_comes_before_the_text_settles_is_left_out) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::span_snr_test_file

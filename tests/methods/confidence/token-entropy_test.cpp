@@ -2,7 +2,7 @@
 
 #include "ken/evidence/evidence.h"
 
-namespace ken::evidence {
+namespace ken::evidence::token_entropy_test_file {
 namespace {
 
 TEST(TokenEntropyTest, joins_the_answers_tokens_by_mean_or_maximum) {
@@ -18,4 +18,4 @@ TEST(TokenEntropyTest, joins_the_answers_tokens_by_mean_or_maximum) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::token_entropy_test_file

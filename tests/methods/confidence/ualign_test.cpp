@@ -4,7 +4,7 @@
 #include "ken/evidence/shots.h"
 #include "tests/tiny.h"
 
-namespace ken::evidence {
+namespace ken::evidence::ualign_test_file {
 namespace {
 
 Evidence replied(const std::vector<std::string>& answers) {
@@ -40,4 +40,4 @@ TEST(UalignTest, every_answer_stands_behind_another_example) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::ualign_test_file

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ken {
+namespace ken::uncertaintyrag_test_file {
 namespace {
 
 class UncertaintyRagTest : public ::testing::Test {
@@ -53,4 +53,4 @@ TEST_F(UncertaintyRagTest, too_few_passages_are_refused_by_kind) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::uncertaintyrag_test_file

@@ -1,7 +1,7 @@
 #include "ken/data/numbers.h"
 #include "tests/methods/confidence/reference.h"
 
-namespace ken::evidence {
+namespace ken::evidence::verbalised_test_file {
 namespace {
 
 TEST(VerbalisedTest, agrees_with_the_reference) { test::expect_reference("verbalised"); }
@@ -16,4 +16,4 @@ TEST(VerbalisedTest, numbers_are_read_as_people_write_them) {
 }
 
 }  // namespace
-}  // namespace ken::evidence
+}  // namespace ken::evidence::verbalised_test_file

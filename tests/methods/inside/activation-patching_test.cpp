@@ -2,7 +2,7 @@
 // directions, noise, and that runs repeat.
 #include "tests/methods/inside/story_pairs.h"
 
-namespace ken::readout {
+namespace ken::readout::activation_patching_test_file {
 namespace {
 
 using ActivationPatchingTest = StoryPairs;
@@ -46,4 +46,4 @@ TEST_F(ActivationPatchingTest, too_few_pairs_are_an_error_that_says_what_to_give
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::activation_patching_test_file

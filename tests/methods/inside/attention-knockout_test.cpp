@@ -1,7 +1,7 @@
 // Attention knock-out: hiding the word that differs takes the answer away, and the sets' attention adds up.
 #include "tests/methods/inside/story_pairs.h"
 
-namespace ken::readout {
+namespace ken::readout::attention_knockout_test_file {
 namespace {
 
 using AttentionKnockoutTest = StoryPairs;
@@ -25,4 +25,4 @@ TEST_F(AttentionKnockoutTest, attention_is_a_share_and_does_not_depend_on_what_i
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::attention_knockout_test_file

@@ -6,7 +6,7 @@
 #include "tests/fixtures.h"
 #include "tests/passages.h"
 
-namespace ken::readout {
+namespace ken::readout::direct_logit_attribution_test_file {
 namespace {
 
 AnalysisResult run(const model::Model& model, const data::FactSet& facts, const Json& params) {
@@ -38,4 +38,4 @@ TEST(DirectLogitAttributionTest, no_passages_is_an_error) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::direct_logit_attribution_test_file

@@ -9,7 +9,7 @@
 #include "tests/fixtures.h"
 #include "tests/passages.h"
 
-namespace ken::readout {
+namespace ken::readout::dst_test_file {
 namespace {
 
 AnalysisResult run(const model::Model& model, const data::FactSet& facts, const Json& params) {
@@ -78,4 +78,4 @@ TEST(DstTest, no_facts_is_an_error) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::dst_test_file

@@ -5,7 +5,7 @@
 #include "ken/readout/analysis.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::entity_tracking_test_file {
 namespace {
 
 AnalysisResult run(const model::Model& model, const data::FactSet& facts, const Json& params) {
@@ -50,4 +50,4 @@ TEST(EntityTrackingTest, facts_without_statements_are_refused_with_what_is_missi
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::entity_tracking_test_file

@@ -4,7 +4,7 @@
 #include "ken/generate/generate.h"
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::hallurag_test_file {
 namespace {
 
 class HalluragTest : public test::StoryFacts {
@@ -63,4 +63,4 @@ TEST_F(HalluragTest, unknown_features_and_missing_passages_are_named) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::hallurag_test_file

@@ -6,7 +6,7 @@
 #include "ken/readout/analysis.h"
 #include "tests/fixtures.h"
 
-namespace ken::readout {
+namespace ken::readout::inside_out_test_file {
 namespace {
 
 const AnalysisEntry& inside_out() { return Registry<AnalysisEntry>::get().at("analysis", "inside-out"); }
@@ -104,4 +104,4 @@ TEST_F(InsideOutTest, facts_that_the_model_does_not_know_are_an_error_that_says_
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::inside_out_test_file

@@ -6,7 +6,7 @@
 #include "ken/readout/analysis.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::integrated_gradients_test_file {
 namespace {
 
 // What is right is what the model happens to answer.
@@ -45,4 +45,4 @@ TEST(IntegratedGradientsTest, facts_that_nobody_knows_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::integrated_gradients_test_file

@@ -6,7 +6,7 @@
 #include "ken/readout/analysis.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::knowledge_neurons_test_file {
 namespace {
 
 // What is right is what the model happens to answer.
@@ -41,4 +41,4 @@ TEST(KnowledgeNeuronsTest, facts_that_nobody_knows_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::knowledge_neurons_test_file

@@ -3,7 +3,7 @@
 #include "ken/base/error.h"
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::llms_know_more_test_file {
 namespace {
 
 class LlmsKnowMoreTest : public test::StoryFacts {
@@ -52,4 +52,4 @@ TEST_F(LlmsKnowMoreTest, too_few_right_answers_are_an_error_that_says_so) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::llms_know_more_test_file

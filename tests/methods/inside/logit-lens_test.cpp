@@ -8,7 +8,7 @@
 #include "tests/fixtures.h"
 #include "tests/passages.h"
 
-namespace ken::readout {
+namespace ken::readout::logit_lens_test_file {
 namespace {
 
 AnalysisResult run(const model::Model& model, const data::FactSet& facts, const Json& params) {
@@ -50,4 +50,4 @@ TEST(LogitLensTest, a_missing_lens_and_too_few_facts_are_errors) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::logit_lens_test_file

@@ -2,7 +2,7 @@
 #include "ken/readout/heads.h"
 #include "tests/methods/inside/story_pairs.h"
 
-namespace ken::readout {
+namespace ken::readout::path_patching_test_file {
 namespace {
 
 using PathPatchingTest = StoryPairs;
@@ -26,4 +26,4 @@ TEST_F(PathPatchingTest, senders_lie_before_their_receivers) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::path_patching_test_file

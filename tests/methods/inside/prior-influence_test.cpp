@@ -6,7 +6,7 @@
 #include "tests/fixtures.h"
 #include "tests/passages.h"
 
-namespace ken::readout {
+namespace ken::readout::prior_influence_test_file {
 namespace {
 
 AnalysisResult run(const model::Model& model, const data::FactSet& facts, const Json& params) {
@@ -48,4 +48,4 @@ TEST(PriorInfluenceTest, too_few_passages_are_an_error_that_says_so) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::prior_influence_test_file

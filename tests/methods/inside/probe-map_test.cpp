@@ -7,7 +7,7 @@
 #include "ken/readout/analysis.h"
 #include "tests/fixtures.h"
 
-namespace ken::readout {
+namespace ken::readout::probe_map_test_file {
 namespace {
 
 const AnalysisEntry& probe_map() { return Registry<AnalysisEntry>::get().at("analysis", "probe-map"); }
@@ -139,4 +139,4 @@ TEST_F(ProbeMapTest, runs_repeat) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::probe_map_test_file

@@ -9,7 +9,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken {
+namespace ken::probe_stream_test_file {
 namespace {
 
 constexpr const char* point = "blocks.1.hook_resid_post";
@@ -101,4 +101,4 @@ TEST(ProbeStreamTest, a_probe_that_is_not_there_or_of_another_model_is_named) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::probe_stream_test_file

@@ -5,7 +5,7 @@
 #include "ken/evidence/instructed.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::rank2_pk_ck_test_file {
 namespace {
 
 using evidence::Interaction;
@@ -34,4 +34,4 @@ TEST(Rank2Test, facts_without_instructions_need_their_text) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::rank2_pk_ck_test_file

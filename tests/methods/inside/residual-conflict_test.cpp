@@ -3,7 +3,7 @@
 #include "ken/base/error.h"
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::residual_conflict_test_file {
 namespace {
 
 class ResidualConflictTest : public test::StoryFacts {
@@ -91,4 +91,4 @@ TEST_F(ResidualConflictTest, facts_without_passages_or_knowledge_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::residual_conflict_test_file

@@ -5,7 +5,7 @@
 #include "ken/readout/analysis.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::sae_test_file {
 namespace {
 
 AnalysisResult run(const Json& params) {
@@ -51,4 +51,4 @@ TEST(InsideSaeTest, refuses_what_cannot_be_trained) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::sae_test_file

@@ -8,7 +8,7 @@
 #include "ken/readout/bags.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::sawmil_test_file {
 namespace {
 
 const AnalysisEntry& sawmil() { return Registry<AnalysisEntry>::get().at("analysis", "sawmil"); }
@@ -117,4 +117,4 @@ TEST(AdditionTest, an_offset_of_nothing_changes_nothing_and_the_unembedding_rais
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::sawmil_test_file

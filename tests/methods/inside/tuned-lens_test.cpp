@@ -6,7 +6,7 @@
 #include "tests/fixtures.h"
 #include "tests/passages.h"
 
-namespace ken::readout {
+namespace ken::readout::tuned_lens_test_file {
 namespace {
 
 AnalysisResult run(const model::Model& model, const data::FactSet& facts, const Json& params) {
@@ -37,4 +37,4 @@ TEST(TunedLensTest, it_is_closer_than_the_logit_lens_and_can_be_loaded) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::tuned_lens_test_file

@@ -9,7 +9,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::readout {
+namespace ken::readout::wack_test_file {
 namespace {
 
 const AnalysisEntry& wack() { return Registry<AnalysisEntry>::get().at("analysis", "wack"); }
@@ -148,4 +148,4 @@ TEST(ShiftTest, a_shift_moves_the_answer_where_its_flag_allows) {
 }
 
 }  // namespace
-}  // namespace ken::readout
+}  // namespace ken::readout::wack_test_file

@@ -6,7 +6,7 @@
 #include "ken/generate/generate.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::ambedkar_test_file {
 namespace {
 
 Tensor logs(std::initializer_list<float> p) { return at::log(at::tensor(std::vector<float>(p))); }
@@ -107,4 +107,4 @@ TEST_F(AmbedkarModelTest, refuses_swaps_and_verifiers_that_it_cannot_use) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::ambedkar_test_file

@@ -1,7 +1,7 @@
 #include "ken/base/error.h"
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::best_paraphrase_test_file {
 namespace {
 
 class BestParaphraseTest : public test::StoryFacts {
@@ -46,4 +46,4 @@ TEST_F(BestParaphraseTest, facts_without_other_wordings_are_refused) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::best_paraphrase_test_file

@@ -2,7 +2,7 @@
 
 #include "ken/generate/control.h"
 
-namespace ken::generate {
+namespace ken::generate::cad_test_file {
 namespace {
 
 Tensor combined(const Json& params, const Tensor& with, const Tensor& without) {
@@ -35,4 +35,4 @@ TEST(CadTest, asks_for_the_prompt_without_its_passage) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::cad_test_file

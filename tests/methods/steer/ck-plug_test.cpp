@@ -4,7 +4,7 @@
 #include "ken/generate/generate.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::ck_plug_test_file {
 namespace {
 
 // Under the passage two tokens share the mass, without it one of them has 0.8: H_rag = ln 2 = 0.6931, H_par = 0.5004.
@@ -88,4 +88,4 @@ TEST_F(CkPlugTest, a_row_does_not_depend_on_the_others_of_its_batch) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::ck_plug_test_file

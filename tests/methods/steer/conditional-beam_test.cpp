@@ -7,7 +7,7 @@
 #include "tests/fixtures.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::conditional_beam_test_file {
 namespace {
 
 std::vector<Generated> searched(const model::Model& model, const Json& params, int64_t beams) {
@@ -57,4 +57,4 @@ TEST(ConditionalBeamTest, what_is_fitted_ranks_the_beams) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::conditional_beam_test_file

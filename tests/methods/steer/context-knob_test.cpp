@@ -2,7 +2,7 @@
 #include "ken/readout/lever.h"
 #include "tests/steered_rows.h"
 
-namespace ken::generate {
+namespace ken::generate::context_knob_test_file {
 namespace {
 
 // u = (3, 4, 0, ...) / 5, middle 1, half 2; 3 half distances towards memory, 2 towards the passage.
@@ -76,4 +76,4 @@ TEST(ContextKnobTest, a_lever_of_another_model_or_method_is_refused) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::context_knob_test_file

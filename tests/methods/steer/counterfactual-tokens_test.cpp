@@ -7,7 +7,7 @@
 #include "ken/generate/generate.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::counterfactual_tokens_test_file {
 namespace {
 
 class CounterfactualTokensTest : public testing::Test {
@@ -146,4 +146,4 @@ TEST_F(CounterfactualTokensTest, refuses_what_cannot_be_edited) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::counterfactual_tokens_test_file

@@ -7,7 +7,7 @@
 #include "ken/readout/lens.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::dola_test_file {
 namespace {
 
 std::shared_ptr<model::Model> deep_model(int64_t layers) {
@@ -85,4 +85,4 @@ TEST(DolaTest, samples_and_batches_give_what_a_row_gives_alone) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::dola_test_file

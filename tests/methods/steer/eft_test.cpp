@@ -6,7 +6,7 @@
 #include "ken/generate/generate.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::eft_test_file {
 namespace {
 
 TEST(EftTest, adds_the_small_ones_difference_and_masks_what_the_large_one_finds_hopeless) {
@@ -111,4 +111,4 @@ TEST_F(EftFilesTest, refuses_half_a_pair_and_another_vocabulary) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::eft_test_file

@@ -5,7 +5,7 @@
 #include "ken/generate/generate.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::eren_test_file {
 namespace {
 
 constexpr nn::Compute f32 = nn::Compute::f32;
@@ -174,4 +174,4 @@ TEST_F(ErenTest, refuses_files_without_notes_and_prompts_that_ask_nothing) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::eren_test_file

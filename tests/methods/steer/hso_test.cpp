@@ -3,7 +3,7 @@
 #include "ken/generate/generate.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::hso_test_file {
 namespace {
 
 std::vector<Generated> answers(const model::Model& model, const std::vector<std::string>& controls,
@@ -32,4 +32,4 @@ TEST(HsoTest, samples_share_what_was_moved) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::hso_test_file

@@ -6,7 +6,7 @@
 #include "ken/generate/generate.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::implicit_instruction_tuning_test_file {
 namespace {
 
 class ImplicitInstructionTuningTest : public testing::Test {
@@ -104,4 +104,4 @@ TEST_F(ImplicitInstructionTuningTest, refuses_rules_that_it_cannot_follow) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::implicit_instruction_tuning_test_file

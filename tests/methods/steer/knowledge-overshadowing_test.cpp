@@ -6,7 +6,7 @@
 #include "ken/readout/analysis.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::knowledge_overshadowing_test_file {
 namespace {
 
 Tensor logs(const std::vector<float>& p) { return at::tensor(at::ArrayRef<float>(p)).log(); }
@@ -105,4 +105,4 @@ TEST(KnowledgeOvershadowingTest, the_analysis_measures_law_detection_and_decodin
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::knowledge_overshadowing_test_file

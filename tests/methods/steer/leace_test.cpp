@@ -3,7 +3,7 @@
 #include "ken/readout/erasure.h"
 #include "tests/steered_rows.h"
 
-namespace ken::generate {
+namespace ken::generate::leace_test_file {
 namespace {
 
 using readout::Erasure;
@@ -156,4 +156,4 @@ TEST(LeaceTest, what_cannot_be_erased_is_refused) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::leace_test_file

@@ -2,7 +2,7 @@
 #include "ken/readout/affine_maps.h"
 #include "tests/steered_rows.h"
 
-namespace ken::generate {
+namespace ken::generate::lineas_test_file {
 namespace {
 
 using readout::AffineMaps;
@@ -137,4 +137,4 @@ TEST(LineasTest, a_lever_of_another_model_or_without_its_parts_is_refused) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::lineas_test_file

@@ -2,7 +2,7 @@
 #include "ken/base/error.h"
 #include "tests/methods/inside/story_facts.h"
 
-namespace ken {
+namespace ken::preference_order_test_file {
 namespace {
 
 class PreferenceOrderTest : public test::StoryFacts {
@@ -47,4 +47,4 @@ TEST_F(PreferenceOrderTest, what_is_missing_is_named) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::preference_order_test_file

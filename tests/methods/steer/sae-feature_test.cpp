@@ -8,7 +8,7 @@
 #include "ken/readout/sae.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::sae_feature_test_file {
 namespace {
 
 constexpr int64_t d = 32, m = 12;
@@ -109,4 +109,4 @@ TEST_F(SaeFeatureTest, refuses_what_cannot_be_steered) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::sae_feature_test_file

@@ -3,7 +3,7 @@
 #include "ken/readout/sparse_edit.h"
 #include "tests/steered_rows.h"
 
-namespace ken::generate {
+namespace ken::generate::spare_test_file {
 namespace {
 
 using readout::Sae;
@@ -134,4 +134,4 @@ TEST(SpareTest, a_broken_lever_is_refused) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::spare_test_file

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ken::generate {
+namespace ken::generate::vector_test_file {
 namespace {
 
 class VectorTest : public ::testing::Test {
@@ -187,4 +187,4 @@ TEST_F(VectorTest, is_fitted_on_pairs_of_a_file) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::vector_test_file

@@ -6,7 +6,7 @@
 #include "ken/readout/lens.h"
 #include "tests/tiny.h"
 
-namespace ken::generate {
+namespace ken::generate::vista_test_file {
 namespace {
 
 constexpr nn::Compute f32 = nn::Compute::f32;
@@ -88,4 +88,4 @@ TEST_F(VistaTest, refuses_a_prompt_without_a_passage) {
 }
 
 }  // namespace
-}  // namespace ken::generate
+}  // namespace ken::generate::vista_test_file
