@@ -7,6 +7,11 @@
 #include "ken/base/error.h"
 
 namespace ken {
+
+std::string dumped(const Json& value, int indent) {
+  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 namespace {
 
 constexpr size_t deepest = 64;

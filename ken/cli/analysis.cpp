@@ -60,8 +60,7 @@ void run(const Flags& flags) {
                    {"seed", flags.seed},
                    {"compute", flags.common.compute},
                    {"table", result.table}};
-  print(flags.common.json ? io::jsonl_line(whole)
-                          : whole.at("table").dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(flags.common.json ? io::jsonl_line(whole) : dumped(whole.at("table"), 1) + "\n");
 }
 
 }  // namespace

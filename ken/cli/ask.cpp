@@ -122,7 +122,7 @@ Json answer(const Flags& flags) {
 void run(const Flags& flags) {
   apply(flags.common);
   const Json result = answer(flags);
-  if (flags.common.json) return print(result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (flags.common.json) return print(dumped(result) + "\n");
   const bool abstained = result.value("abstained", false);
   std::string text = abstained
                          ? fmt::format("I don't know (it would have said: {})", result.at("answer").get<std::string>())

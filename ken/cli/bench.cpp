@@ -77,7 +77,7 @@ void measure(const Flags& flags, const fs::path& file, const fs::path& scratch, 
     print(fmt::format("{:<16}{:>5}{:>11}{:>11}  {:<9}{:>6}\n", "work", "rows", "value", "floor", "unit", "ratio"));
   const Emit emit = [&](const Measured& measured) {
     const Json row = bench.row(measured);
-    print(flags.common.json ? row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n" : line_of(row));
+    print(flags.common.json ? dumped(row) + "\n" : line_of(row));
   };
   const auto works = flags.work.empty() ? Bench::works() : flags.work;
   const Progress progress = printer();

@@ -2,6 +2,7 @@
 #include "ken/cli/command.h"
 #include "ken/cli/prompt_flags.h"
 #include "ken/readout/capture.h"
+#include "ken/readout/point_list.h"
 
 namespace ken::cli::cache_file {
 namespace {
@@ -14,27 +15,6 @@ struct Flags {
   bool with_answer = false;
   uint64_t seed = 0;
 };
-
-// "0,4-7" -> 0, 4, 5, 6, 7.
-std::vector<int64_t> parse_layers(const std::string& text) {
-  std::vector<int64_t> result;
-  const auto number = [&](const std::string& part) {
-    if (part.empty() || part.size() > 5 || part.find_first_not_of("0123456789") != std::string::npos)
-      fail_usage("cache", "'{}' names no layers; write --layers 0,4-7", text);
-    return std::stoll(part);
-  };
-  for (size_t at = 0; at < text.size();) {
-    const size_t comma = std::min(text.find(',', at), text.size());
-    const std::string part = text.substr(at, comma - at);
-    const size_t dash = std::min(part.find('-'), part.size());
-    const int64_t first = number(part.substr(0, dash)),
-                  last = dash < part.size() ? number(part.substr(dash + 1)) : first;
-    if (last < first) fail_usage("cache", "'{}' ends before it begins; write --layers 0,4-7", part);
-    for (int64_t layer = first; layer <= last; ++layer) result.push_back(layer);
-    at = comma + 1;
-  }
-  return result;
-}
 
 std::vector<readout::CapturePrompt> prompts_from(const Flags& flags, const model::Model& model) {
   if (!flags.prompts.empty()) {
@@ -53,7 +33,7 @@ void run(Flags flags) {
   if (fs::exists(flags.out) && !fs::is_directory(flags.out))
     fail_usage("cache", "{} is no folder; the shards need one", flags.out);
   const auto model = open_model(flags.model);
-  flags.options.layers = parse_layers(flags.layers);
+  flags.options.layers = readout::layers_listed(flags.layers);
   flags.options.dtype = io::weight_type(flags.type);
   flags.options.compute = nn::compute_from(flags.common.compute);
   flags.options.progress = printer();
@@ -70,7 +50,7 @@ void run(Flags flags) {
                {"bytes", bytes},
                {"compute", flags.common.compute}};
   print(flags.common.json
-            ? summary.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
+            ? dumped(summary) + "\n"
             : fmt::format("{} prompts, {} points, {} shards, {:.1f} MB in {}\n", summary["prompts"].get<size_t>(),
                           summary["points"].size(), summary["shards"].get<size_t>(), double(bytes) / 1e6, flags.out));
 }

@@ -58,7 +58,7 @@ std::string printable(const std::string& text) {
   std::string kept;
   for (const char c : text)
     if ((c >= 0 && c < ' ') ? c == '\n' || c == '\t' : c != 0x7f) kept += c;
-  return Json::parse(Json(kept).dump(-1, ' ', false, Json::error_handler_t::replace)).get<std::string>();
+  return Json::parse(dumped(Json(kept))).get<std::string>();
 }
 
 std::shared_ptr<const data::Chat> chat_of(const Flags& flags, const model::Model& model) {
@@ -101,7 +101,7 @@ void take_turn(const Flags& flags, generate::Conversation& conversation, const s
     const Json result{
         {"text", turn.answer.text}, {"tokens", turn.answer.tokens.size()}, {"read", turn.read},
         {"used", turn.used},        {"context", conversation.context()},   {"finish", turn.answer.finish}};
-    return print(result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+    return print(dumped(result) + "\n");
   }
   print("\n");
   if (turn.answer.finish == "length")

@@ -13,9 +13,7 @@ struct Flags {
 
 void run(const Flags& flags) {
   const Json comparison = study::compare(study::read_study(flags.a), study::read_study(flags.b));
-  const auto dump = [&](int indent) {
-    return comparison.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
-  };
+  const auto dump = [&](int indent) { return dumped(comparison, indent) + "\n"; };
   if (!flags.out.empty()) {
     write_text(fs::path(flags.out) / "compare.json", dump(1));
     write_text(fs::path(flags.out) / "compare.md", study::compare_markdown(comparison));

@@ -53,7 +53,7 @@ void run(const Flags& flags) {
                   at::get_num_threads()));
   const auto result = study::evaluate(*model, task, named.params, flags.file, options);
   if (result.resumed) say(fmt::format("{} of {} items were there already\n", result.resumed, result.items));
-  if (flags.common.json) return print(result.results.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (flags.common.json) return print(dumped(result.results) + "\n");
   print(table(task.card.id, result.results) +
         fmt::format("{}/results.json, {}/samples_{}.jsonl\n", flags.out, flags.out, task.card.id));
 }

@@ -35,7 +35,7 @@ void run_calibrated(const Flags& flags, const model::Model& model, const generat
                   {"logprobs", found.greedy.logprobs}, {"finish", found.greedy.finish},
                   {"confidence", confidence},          {"abstained", abstained},
                   {"seed", flags.sampling.seed},       {"compute", flags.common.compute}};
-  print(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(dumped(line) + "\n");
 }
 
 void run(const Flags& flags) {
@@ -69,7 +69,7 @@ void run(const Flags& flags) {
     Json line{{"text", result.text},     {"tokens", result.tokens},     {"logprobs", result.logprobs},
               {"finish", result.finish}, {"seed", flags.sampling.seed}, {"compute", flags.common.compute}};
     for (const auto& [name, values] : result.notes) line["notes"][name] = values;  // NaN is written as null
-    print((flags.common.json ? line.dump(-1, ' ', false, Json::error_handler_t::replace) : result.text) + "\n");
+    print((flags.common.json ? dumped(line) : result.text) + "\n");
   }
 }
 

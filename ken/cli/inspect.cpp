@@ -48,12 +48,11 @@ void run(const std::string& name, bool json) {
   const Json result{
       {"name", opened->name}, {"format", opened->format}, {"parameters", parameters},          {"card", card},
       {"metadata", metadata}, {"tensors", tensors},       {"unsupported", opened->unsupported}};
-  if (json) return print(result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (json) return print(dumped(result) + "\n");
   std::string text = fmt::format("{}: {}, {} tensors, {} parameters\n", opened->name, opened->format,
                                  opened->tensors.size(), parameters);
   for (const auto& [key, value] : metadata.items())
-    text +=
-        fmt::format("  {:<44} {}\n", key, value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 120));
+    text += fmt::format("  {:<44} {}\n", key, dumped(value).substr(0, 120));
   for (const auto& t : opened->tensors)
     text += fmt::format("  {:<44} {:<5} {}\n", t.name, io::dtype_name(t.dtype), fmt::join(t.shape, "x"));
   for (const auto& t : opened->unsupported) text += "  not supported: " + t + "\n";

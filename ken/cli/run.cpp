@@ -20,14 +20,12 @@ study::Batch read_batch(const Flags& flags) {
   return study::parse_batch(read_text(flags.file, 1 << 24), flags.file, flags.out, commands);
 }
 
-std::string line_of(const Json& status) { return status.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
-
 void show_plan(const study::Batch& batch, bool json) {
   std::string text;
   size_t at = 0;
   for (const Json& status : study::plan_batch(batch)) {
     const auto& job = batch.jobs[at++];
-    text += json ? line_of(status)
+    text += json ? io::jsonl_line(status)
                  : fmt::format("{:<7} {}\n          ken {}\n", status.at("state").get<std::string>(), job.id,
                                study::join_words(job.args));
   }
@@ -64,7 +62,7 @@ void run(const Flags& flags) {
   size_t by_another = 0;
   options.report = [&](const Json& status) {
     by_another += status.at("state") == "done" && status.at("program_sha256") != options.program_sha256;
-    print(flags.json ? line_of(status) : sentence(batch, status));
+    print(flags.json ? io::jsonl_line(status) : sentence(batch, status));
   };
   const study::Runner runner = [](const std::vector<std::string>& args, const fs::path& folder,
                                   const std::function<void()>& tick) {

@@ -52,7 +52,7 @@ void sweep(const Flags& flags) {
   const Json lever = study::lever_section(all).at(0);
   if (!flags.out.empty()) {
     std::string lines;
-    for (const Json& row : rows) lines += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    for (const Json& row : rows) lines += dumped(row) + "\n";
     write_text(fs::path(flags.out) / "rows.jsonl", lines);
     write_text(fs::path(flags.out) / "sweep.json", lever.dump(1) + "\n");
     write_text(fs::path(flags.out) / "sweep.html", study::sweep_html(lever, model->config.name, facts.name));

@@ -9,7 +9,7 @@
 namespace ken::data {
 namespace {
 
-constexpr size_t most_tries = 50;  // of words for one item
+constexpr size_t tries_an_item = 50;  // of words for one item
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
@@ -43,7 +43,7 @@ std::map<std::tuple<std::string, size_t, size_t>, Words> interchangeable(const F
 std::vector<std::string> draw_words(const Words& words, const std::string& (*word_of)(const Fact&), size_t n,
                                     const std::vector<std::string>& not_these, Rng& rng) {
   std::vector<std::string> result;
-  for (size_t attempt = 0; attempt < most_tries * n && result.size() < n; ++attempt) {
+  for (size_t attempt = 0; attempt < tries_an_item * n && result.size() < n; ++attempt) {
     const std::string& word = word_of(*words.facts[size_t(rng.below(words.facts.size()))]);
     const auto is_in = [&](const std::vector<std::string>& list) {
       return std::find(list.begin(), list.end(), word) != list.end();
@@ -83,7 +83,7 @@ std::optional<BindingSet> make_set(const Fact& fact, const Words& words, size_t 
   return set;
 }
 
-bool aligned(const BindingSet& set, const PromptStyle& style, const Encode& encode) {
+bool all_aligned(const BindingSet& set, const PromptStyle& style, const Encode& encode) {
   const size_t length = encode(ask_binding(style, set.base)).size();
   std::vector<const Binding*> others = {&set.moved, &set.revalued, &set.relabelled};
   for (const Binding& other : set.unbound) others.push_back(&other);
@@ -119,7 +119,7 @@ std::vector<BindingSet> bindings(const FactSet& facts, const PromptStyle& style,
   for (const auto& [fact, words] : order) {
     if (result.size() >= limit) break;
     auto set = make_set(*fact, *words, sentences, refills, rng);
-    if (set && aligned(*set, style, encode)) result.push_back(std::move(*set));
+    if (set && all_aligned(*set, style, encode)) result.push_back(std::move(*set));
   }
   return result;
 }

@@ -70,8 +70,7 @@ class Fields {
     const std::string written = value.is_string() ? value.get<std::string>() : "";
     const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), number);
     if (error == std::errc() && end == written.data() + written.size() && !written.empty()) return number;
-    fail(where_, "'{}' must be a whole number, found {}", name,
-         value.dump(-1, ' ', false, Json::error_handler_t::replace));
+    fail(where_, "'{}' must be a whole number, found {}", name, dumped(value));
   }
   bool truth(const char* name) {
     const Json value = take(name);

@@ -14,7 +14,7 @@ constexpr size_t usual_shots = 5;
 constexpr size_t spare = 2;  // an asked item gives way to at most two: one of its subject, one of its group
 constexpr uint64_t draw_stream = 0x5075;
 
-void check_choice(const PromptChoice& choice) {
+void check_prompt_choice(const PromptChoice& choice) {
   const std::vector<std::string> known = {"auto", "plain", "few-shot", "chat"};
   if (std::find(known.begin(), known.end(), choice.prompt) == known.end())
     fail_usage("prompt", "{}", unknown_name("prompt", choice.prompt, known));
@@ -55,7 +55,7 @@ void add_examples(PromptStyle& style, const PromptChoice& choice, const FactSet*
 
 PromptStyle choose_style(const io::Metadata& metadata, std::shared_ptr<const text::Tokenizer> tokenizer,
                          const PromptChoice& choice, const FactSet* facts) {
-  check_choice(choice);
+  check_prompt_choice(choice);
   const bool own = has_prompt_style(metadata), given = !choice.chat_template.empty();
   const bool automatic = choice.prompt == "auto";
   if (choice.prompt == "chat" || given || (automatic && !own && Chat::has_template(metadata))) {

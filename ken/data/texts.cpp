@@ -22,19 +22,12 @@ std::vector<std::string> paragraphs(const std::string& text) {
   return result;
 }
 
-bool looks_like_records(const std::string& text, const fs::path& path) {
-  const size_t first = text.find_first_not_of(" \n\r\t");
-  const std::string suffix = path.extension().string();
-  return (first != std::string::npos && (text[first] == '{' || text[first] == '[')) || suffix == ".csv" ||
-         suffix == ".tsv";
-}
-
 }  // namespace
 
 Texts read_texts(const fs::path& path) {
   const std::string text = read_text(path);
   std::vector<std::string> list;
-  if (looks_like_records(text, path)) {
+  if (io::holds_records(path, text)) {
     for (const auto& record : io::parse_records(text, path.string())) {
       const auto field = record.fields.find("text");
       if (field == record.fields.end() || !field->is_string())

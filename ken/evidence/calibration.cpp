@@ -33,7 +33,7 @@ void save(const Calibration& c, const fs::path& path) {
                     {"delta", c.delta},
                     {"threshold", std::isnan(c.promised) ? Json(nullptr) : Json(c.promised)}}},
                   {"about", c.about}};
-  write_text(path, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_text(path, dumped(json, 1) + "\n");
 }
 
 Calibration load_calibration(const fs::path& path, const std::string& model_sha256) {

@@ -6,6 +6,7 @@
 
 #include "ken/base/rng.h"
 #include "ken/evidence/evidence.h"
+#include "ken/stats/logistic.h"
 #include "ken/stats/stats.h"
 
 namespace ken::evidence {
@@ -162,7 +163,7 @@ std::vector<std::vector<double>> p_true(const readout::AnalysisInput& input, con
   size_t next = 0;
   for (size_t i = 0; i < facts.size(); ++i)
     for (size_t c = 0; c < candidates[i].size(); ++c, ++next)
-      result[i].push_back(1 / (1 + std::exp(scores[next][1].logprob - scores[next][0].logprob)));
+      result[i].push_back(stats::sigmoid(scores[next][0].logprob - scores[next][1].logprob));
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include "ken/evidence/asking.h"
 #include "ken/evidence/evidence.h"
 #include "ken/evidence/option_states.h"
+#include "ken/stats/logistic.h"
 
 namespace ken::evidence {
 namespace {
@@ -146,7 +147,7 @@ class Gathering {
       std::map<std::pair<std::string, std::string>, double> yes;
       for (const auto& a : texts[i])
         for (const auto& b : texts[i])
-          if (a != b) yes[{a, b}] = 1 / (1 + std::exp(scores[next][1].logprob - scores[next][0].logprob)), ++next;
+          if (a != b) yes[{a, b}] = stats::sigmoid(scores[next][0].logprob - scores[next][1].logprob), ++next;
       std::vector<std::string> all;
       if (needs_.greedy) all.push_back(evidence_[i].greedy.text);
       for (const auto& sample : evidence_[i].samples) all.push_back(sample.text);

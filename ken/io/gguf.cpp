@@ -17,7 +17,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "GGUF numbers are copied as they lie in the file");
 
-constexpr uint64_t header_limit = 100'000'000;  // real headers hold a vocabulary: some 10 MB
+constexpr uint64_t gguf_header_limit = 100'000'000;  // real headers hold a vocabulary: some 10 MB
 constexpr uint32_t standard_alignment = 32;
 constexpr size_t longest_written_name = 63;  // ggml refuses longer ones
 
@@ -49,9 +49,9 @@ std::optional<TypeSize> known_type(uint32_t id) {
 }
 
 // Reads forward through the header. `item` is what is being read, for the error of a file that ends too soon.
-class Reader {
+class GgufReader {
  public:
-  Reader(std::span<const std::byte> bytes, const std::string& file) : bytes_(bytes), file_(file) {}
+  GgufReader(std::span<const std::byte> bytes, const std::string& file) : bytes_(bytes), file_(file) {}
 
   std::string item = "the file header";
 
@@ -69,8 +69,8 @@ class Reader {
       refuse("the file ends inside {}: {} x {} bytes are needed and {} remain; it is truncated, download it again",
              item, count, unit, remaining());
     }
-    if (offset_ + count * unit > header_limit)
-      refuse("{} takes the header past {} bytes; it is damaged", item, header_limit);
+    if (offset_ + count * unit > gguf_header_limit)
+      refuse("{} takes the header past {} bytes; it is damaged", item, gguf_header_limit);
   }
 
   template <typename T>
@@ -156,7 +156,7 @@ MetaValue widen(T value) {
 }
 
 template <typename T>
-MetaValue number_array(Reader& in, uint64_t count) {
+MetaValue number_array(GgufReader& in, uint64_t count) {
   using Wide = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
   in.need(count, sizeof(T));
   std::vector<T> raw(static_cast<size_t>(count));
@@ -166,7 +166,7 @@ MetaValue number_array(Reader& in, uint64_t count) {
   return std::vector<Wide>(raw.begin(), raw.end());
 }
 
-MetaValue read_array(Reader& in) {
+MetaValue read_array(GgufReader& in) {
   const auto type = in.number<uint32_t>();
   const auto count = in.number<uint64_t>();
   MetaValue result;
@@ -187,7 +187,7 @@ MetaValue read_array(Reader& in) {
   in.refuse("{} is an array of the unknown type {}; the file is damaged or newer than this program", in.item, type);
 }
 
-MetaValue read_value(Reader& in) {
+MetaValue read_value(GgufReader& in) {
   const auto type = in.number<uint32_t>();
   MetaValue result;
   if (with_number(type, [&](auto zero) { result = widen(in.number<decltype(zero)>()); })) return result;
@@ -197,7 +197,7 @@ MetaValue read_value(Reader& in) {
   in.refuse("{} has the unknown type {}; the file is damaged or newer than this program", in.item, type);
 }
 
-void read_metadata(Reader& in, uint64_t count, Metadata& metadata) {
+void read_metadata(GgufReader& in, uint64_t count, Metadata& metadata) {
   in.item = "the metadata";
   if (count > most_metadata_keys) in.refuse("the metadata has {} keys, the limit is {}", count, most_metadata_keys);
   in.need(count, 8 + 4 + 1);  // a key's length, a type, a byte
@@ -210,7 +210,7 @@ void read_metadata(Reader& in, uint64_t count, Metadata& metadata) {
   }
 }
 
-uint64_t read_alignment(const Reader& in, const Metadata& metadata) {
+uint64_t read_alignment(const GgufReader& in, const Metadata& metadata) {
   if (!metadata.has("general.alignment")) return standard_alignment;
   const int64_t alignment = metadata.integer("general.alignment");
   if (alignment <= 0 || alignment > (int64_t{1} << 30) || !std::has_single_bit(uint64_t(alignment))) {
@@ -220,14 +220,14 @@ uint64_t read_alignment(const Reader& in, const Metadata& metadata) {
 }
 
 // One entry of the tensor table, before its place in the file is known.
-struct Entry {
+struct TableEntry {
   std::string name;
   std::vector<int64_t> shape;  // outermost first
   uint32_t type = 0;
   uint64_t offset = 0, bytes = 0;  // in the data section; 0 bytes when the type is unknown
 };
 
-std::vector<int64_t> read_shape(Reader& in) {
+std::vector<int64_t> read_shape(GgufReader& in) {
   const auto rank = in.number<uint32_t>();
   if (rank > 4) in.refuse("{} has {} dimensions, more than 4; the file is damaged", in.item, rank);
   std::vector<int64_t> shape(rank);
@@ -237,7 +237,7 @@ std::vector<int64_t> read_shape(Reader& in) {
   return shape;
 }
 
-uint64_t entry_bytes(const Reader& in, const Entry& entry) {
+uint64_t entry_bytes(const GgufReader& in, const TableEntry& entry) {
   const auto type = known_type(entry.type);
   if (!type) return 0;
   const int64_t elements = *checked_elements(entry.shape);
@@ -252,12 +252,12 @@ uint64_t entry_bytes(const Reader& in, const Entry& entry) {
   return bytes;
 }
 
-std::vector<Entry> read_table(Reader& in, uint64_t count, uint64_t alignment) {
+std::vector<TableEntry> read_table(GgufReader& in, uint64_t count, uint64_t alignment) {
   in.item = "the tensor table";
   in.need(count, 8 + 4 + 4 + 8);
-  std::vector<Entry> table;
+  std::vector<TableEntry> table;
   for (uint64_t i = 0; i < count; ++i) {
-    Entry entry;
+    TableEntry entry;
     in.item = fmt::format("tensor {} of {}", i + 1, count);
     entry.name = in.string();
     if (entry.name.size() > longest_tensor_name)
@@ -276,10 +276,10 @@ std::vector<Entry> read_table(Reader& in, uint64_t count, uint64_t alignment) {
 }
 
 // Every tensor lies inside the file and none shares bytes with another, of a supported type or not.
-void check_places(const std::vector<Entry>& table, uint64_t data, uint64_t size, const std::string& file) {
+void check_places(const std::vector<TableEntry>& table, uint64_t data, uint64_t size, const std::string& file) {
   std::vector<Extent> extents;
   std::unordered_set<std::string_view> names;
-  for (const Entry& entry : table) {
+  for (const TableEntry& entry : table) {
     const uint64_t room = size > data ? size - data : 0;
     if (entry.offset > room || entry.bytes > room - entry.offset) {
       fail("gguf",
@@ -295,7 +295,7 @@ void check_places(const std::vector<Entry>& table, uint64_t data, uint64_t size,
   refuse_overlaps(extents, "gguf", file);
 }
 
-void check_version(const Reader& in, uint32_t version) {
+void check_version(const GgufReader& in, uint32_t version) {
   if (version == 2 || version == 3) return;
   if (version == 1) in.refuse("GGUF version 1 is not read; convert the file with a current llama.cpp");
   if (version != 0 && version << 16 == 0) in.refuse("the file is big-endian; convert it to little-endian");
@@ -306,17 +306,17 @@ void check_version(const Reader& in, uint32_t version) {
 
 void read_gguf(std::span<const std::byte> bytes, TensorFile& file) {
   file.format = "gguf";
-  Reader in(bytes, file.name);
+  GgufReader in(bytes, file.name);
   in.number<uint32_t>();  // the magic, seen by the caller
   check_version(in, in.number<uint32_t>());
   const auto tensors = in.number<uint64_t>();
   const auto keys = in.number<uint64_t>();
   read_metadata(in, keys, file.metadata);
   const uint64_t alignment = read_alignment(in, file.metadata);
-  std::vector<Entry> table = read_table(in, tensors, alignment);
+  std::vector<TableEntry> table = read_table(in, tensors, alignment);
   const uint64_t data = (in.offset() + alignment - 1) / alignment * alignment;
   check_places(table, data, bytes.size(), file.name);
-  for (Entry& entry : table) {
+  for (TableEntry& entry : table) {
     if (!open_type(entry.type)) {
       const auto type = known_type(entry.type);
       const std::string name = type ? std::string(type->name) : std::to_string(entry.type);
@@ -349,7 +349,7 @@ class Writer {
 };
 
 template <typename T>
-bool fits(int64_t value) {
+bool fits_type(int64_t value) {
   return value >= int64_t(std::numeric_limits<T>::min()) && value <= int64_t(std::numeric_limits<T>::max());
 }
 bool is_float(double value) { return value != value || double(float(value)) == value; }
@@ -402,7 +402,7 @@ struct ValueWriter {
   }
 };
 
-uint32_t written_type(std::string_view tensor, DType dtype) {
+uint32_t gguf_type(std::string_view tensor, DType dtype) {
   if (open_type(uint32_t(dtype))) return uint32_t(dtype);
   fail("gguf", "tensor {} is {}, which GGUF cannot hold; convert it to I8 or F32", shown(tensor), dtype_name(dtype));
 }
@@ -421,7 +421,7 @@ void check_tensors(const std::vector<TensorShape>& tensors) {
 
 size_t padded(size_t size) { return (size + standard_alignment - 1) / standard_alignment * standard_alignment; }
 
-std::string header(const Metadata& metadata, const std::vector<TensorShape>& tensors) {
+std::string gguf_header(const Metadata& metadata, const std::vector<TensorShape>& tensors) {
   Writer out;
   out.bytes = "GGUF";
   out.number(uint32_t{3});
@@ -437,7 +437,7 @@ std::string header(const Metadata& metadata, const std::vector<TensorShape>& ten
     out.string(tensor.name);
     out.number(uint32_t(tensor.shape.size()));
     for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size) out.number(*size);
-    out.number(written_type(tensor.name, tensor.dtype));
+    out.number(gguf_type(tensor.name, tensor.dtype));
     out.number(offset);
     offset += padded(bytes_to_write(tensor, "gguf"));
   }
@@ -450,7 +450,7 @@ std::string header(const Metadata& metadata, const std::vector<TensorShape>& ten
 GgufWriter::GgufWriter(const fs::path& path, const Metadata& metadata, std::vector<TensorShape> tensors)
     : tensors_(std::move(tensors)) {
   check_tensors(tensors_);
-  const std::string head = header(metadata, tensors_);
+  const std::string head = gguf_header(metadata, tensors_);
   file_.emplace(path);
   file_->write(head);
 }

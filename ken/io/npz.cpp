@@ -23,7 +23,7 @@ constexpr uint64_t most_ratio = 1100;               // deflate gives at most 103
 constexpr size_t most_members = 4096, most_header = 1 << 16, rank_limit = 8;
 
 // Bytes with a bound: every read says what it was for.
-struct Reader {
+struct ZipReader {
   std::span<const std::byte> bytes;
   const std::string& name;
 
@@ -55,7 +55,7 @@ struct Directory {
   uint64_t count = 0, size = 0, begin = 0;
 };
 
-Directory directory_of(const Reader& file) {
+Directory directory_of(const ZipReader& file) {
   constexpr uint64_t length = 22, longest_comment = 0xffff;
   const uint64_t total = file.bytes.size();
   if (total < length) file.refuse("it has {} bytes", total);
@@ -79,7 +79,7 @@ Directory directory_of(const Reader& file) {
 }
 
 // Sizes and the offset that stand in ZIP64's extra field where the plain ones are full.
-void read_extra(const Reader& file, uint64_t at, uint64_t length, Member& member) {
+void read_extra(const ZipReader& file, uint64_t at, uint64_t length, Member& member) {
   for (const uint64_t end = at + length; at + 4 <= end;) {
     const auto kind = file.number<uint16_t>(at, "an extra field"),
                size = file.number<uint16_t>(at + 2, "an extra field");
@@ -96,7 +96,7 @@ void read_extra(const Reader& file, uint64_t at, uint64_t length, Member& member
   }
 }
 
-std::vector<Member> members_of(const Reader& file) {
+std::vector<Member> members_of(const ZipReader& file) {
   const Directory d = directory_of(file);
   std::vector<Member> members;
   uint64_t at = d.begin, total = 0;
@@ -124,7 +124,7 @@ std::vector<Member> members_of(const Reader& file) {
   return members;
 }
 
-std::vector<std::byte> inflated(const Reader& file, const Member& m, std::span<const std::byte> packed) {
+std::vector<std::byte> inflated(const ZipReader& file, const Member& m, std::span<const std::byte> packed) {
   std::vector<std::byte> out(size_t(m.size));
   z_stream stream{};
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) fail("npz", "{}: zlib cannot start", file.name);
@@ -149,7 +149,7 @@ std::vector<std::byte> inflated(const Reader& file, const Member& m, std::span<c
   return out;
 }
 
-std::vector<std::byte> bytes_of(const Reader& file, const Member& m) {
+std::vector<std::byte> bytes_of(const ZipReader& file, const Member& m) {
   if (file.number<uint32_t>(m.header, "a local header") != local_mark)
     file.refuse("{} has no local header", shown(m.name));
   const uint64_t begin = m.header + 30 + file.number<uint16_t>(m.header + 26, "a length") +
@@ -169,25 +169,25 @@ std::vector<std::byte> bytes_of(const Reader& file, const Member& m) {
   return out;
 }
 
-struct TypeRow {
+struct NpyType {
   std::string_view descr;
   DType dtype;
 };
-constexpr TypeRow types[] = {{"<f4", DType::f32}, {"<f2", DType::f16}, {"<f8", DType::f64},
-                             {"<i2", DType::i16}, {"<i4", DType::i32}, {"<i8", DType::i64},
-                             {"|i1", DType::i8},  {"|u1", DType::u8},  {"|b1", DType::boolean}};
+constexpr NpyType npy_types[] = {{"<f4", DType::f32}, {"<f2", DType::f16}, {"<f8", DType::f64},
+                                 {"<i2", DType::i16}, {"<i4", DType::i32}, {"<i8", DType::i64},
+                                 {"|i1", DType::i8},  {"|u1", DType::u8},  {"|b1", DType::boolean}};
 
 // The header is a Python dict: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }.
 class NpyHeader {
  public:
-  NpyHeader(std::string_view text, const Reader& file, const std::string& member)
+  NpyHeader(std::string_view text, const ZipReader& file, const std::string& member)
       : text_(text), file_(file), member_(member) {}
 
   void read(TensorInfo& info) {
     const std::string_view descr = quoted("descr");
     const auto* row =
-        std::find_if(std::begin(types), std::end(types), [&](const TypeRow& t) { return t.descr == descr; });
-    if (row == std::end(types))
+        std::find_if(std::begin(npy_types), std::end(npy_types), [&](const NpyType& t) { return t.descr == descr; });
+    if (row == std::end(npy_types))
       file_.refuse("{} holds numbers of type {}, which is not read", shown(member_), shown(descr));
     info.dtype = row->dtype;
     const size_t order = after("fortran_order");
@@ -232,12 +232,12 @@ class NpyHeader {
   }
 
   std::string_view text_;
-  const Reader& file_;
+  const ZipReader& file_;
   const std::string& member_;
 };
 
-TensorInfo array_of(const Reader& file, const std::string& member, std::span<const std::byte> bytes) {
-  const Reader npy{bytes, file.name};
+TensorInfo array_of(const ZipReader& file, const std::string& member, std::span<const std::byte> bytes) {
+  const ZipReader npy{bytes, file.name};
   constexpr std::string_view magic = "\x93NUMPY";
   const auto head = npy.part(0, 8, "an array's head");
   if (std::memcmp(head.data(), magic.data(), magic.size()) != 0) file.refuse("{} is no NumPy array", shown(member));
@@ -263,9 +263,9 @@ std::string npy_header(const TensorOut& tensor) {
   for (const int64_t size : tensor.shape) shape += fmt::format("{}, ", size);
   if (tensor.shape.size() > 1) shape.resize(shape.size() - 2);
   if (tensor.shape.size() == 1) shape.pop_back();
-  const auto* row =
-      std::find_if(std::begin(types), std::end(types), [&](const TypeRow& t) { return t.dtype == tensor.dtype; });
-  if (row == std::end(types))
+  const auto* row = std::find_if(std::begin(npy_types), std::end(npy_types),
+                                 [&](const NpyType& t) { return t.dtype == tensor.dtype; });
+  if (row == std::end(npy_types))
     fail("npz", "{} is {}, which NumPy has not", shown(tensor.name), dtype_name(tensor.dtype));
   std::string dict = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", row->descr, shape);
   dict.resize((10 + dict.size() + 1 + 63) / 64 * 64 - 10 - 1, ' ');  // the data begins aligned
@@ -290,7 +290,7 @@ struct Record {
 }  // namespace
 
 std::shared_ptr<const TensorFile> read_npz(std::span<const std::byte> bytes, const std::string& name) {
-  const Reader file{bytes, name};
+  const ZipReader file{bytes, name};
   auto result = std::make_shared<TensorFile>();
   auto kept = std::make_shared<std::vector<std::vector<std::byte>>>();
   result->name = name;

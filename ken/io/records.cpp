@@ -277,8 +277,13 @@ std::vector<Record> parse_records(std::string_view text, const std::string& name
 
 std::vector<Record> read_records(const fs::path& path) { return parse_records(read_text(path), path.string()); }
 
-std::string jsonl_line(const Json& object) {
-  return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+bool holds_records(const fs::path& path, const std::string& text) {
+  const size_t first = text.find_first_not_of(" \n\r\t");
+  const std::string suffix = path.extension().string();
+  return (first != std::string::npos && (text[first] == '{' || text[first] == '[')) || suffix == ".csv" ||
+         suffix == ".tsv";
 }
+
+std::string jsonl_line(const Json& object) { return dumped(object) + '\n'; }
 
 }  // namespace ken::io

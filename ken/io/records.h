@@ -20,6 +20,8 @@ struct Record {
 // Error with its byte offset.
 std::vector<Record> read_records(const fs::path& path);
 std::vector<Record> parse_records(std::string_view text, const std::string& name);
+// Whether a file's name or its first character says that it holds records, where it may also be plain text.
+bool holds_records(const fs::path& path, const std::string& text);
 
 // The object on one line that ends with a newline; invalid UTF-8 is replaced (U+FFFD).
 std::string jsonl_line(const Json& object);

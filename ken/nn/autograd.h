@@ -3,15 +3,15 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "ken/nn/torch.h"
 
 namespace ken::nn {
 
 inline bool wants_gradient(std::initializer_list<at::Tensor> inputs) {
-  if (!at::GradMode::is_enabled()) return false;
-  for (const auto& x : inputs)
-    if (x.requires_grad()) return true;
-  return false;
+  return at::GradMode::is_enabled() &&
+         std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& x) { return x.requires_grad(); });
 }
 
 }  // namespace ken::nn

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
-#include "ken/nn/index.h"
+#include "ken/readout/index.h"
 #include "ken/stats/classes.h"
 
 namespace ken::readout {
@@ -54,7 +54,7 @@ std::vector<Part> bag_parts(const Bags& bags, const BagOptions& options) {
     std::vector<int64_t> inside, outside;
     for (int64_t i = 0; i < bags.size(); ++i) (fold[size_t(i)] == f ? inside : outside).push_back(i);
     if (inside.empty()) continue;
-    parts.push_back({bags.select(inside), bags.select(outside), nn::index_of(inside)});
+    parts.push_back({bags.select(inside), bags.select(outside), index_of(inside)});
   }
   if (parts.size() < 2) fail("bags", "the groups fill {} fold; give items of more groups", parts.size());
   return parts;
@@ -83,7 +83,7 @@ HeldOut held_out_bags(const std::vector<Part>& parts, const std::vector<int>& y,
 }  // namespace
 
 Bags Bags::select(const std::vector<int64_t>& rows) const {
-  const Tensor index = nn::index_of(rows);
+  const Tensor index = index_of(rows);
   Bags result{values.index_select(0, index), valid.index_select(0, index), {}, {}};
   for (const int64_t i : rows) {
     result.kind.push_back(kind[size_t(i)]);

@@ -248,7 +248,7 @@ void begin_folder(const fs::path& folder, const Json& settings) {
                  folder.string());
     Json begun = settings;
     begun["complete"] = false;
-    return write_text(index, begun.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+    return write_text(index, dumped(begun, 1) + "\n");
   }
   const Json found = read_json(index, largest_index, "cache");
   for (const auto& [key, value] : settings.items())
@@ -304,7 +304,7 @@ Json capture(const model::Model& model, const std::vector<CapturePrompt>& prompt
   }
   index["complete"] = true;
   index["shards"] = std::move(shards);
-  write_text(folder / "index.json", index.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_text(folder / "index.json", dumped(index, 1) + "\n");
   return index;
 }
 

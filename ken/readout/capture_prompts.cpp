@@ -6,13 +6,6 @@
 namespace ken::readout {
 namespace {
 
-bool holds_records(const fs::path& path, const std::string& text) {
-  const size_t first = text.find_first_not_of(" \n\r\t");
-  const std::string suffix = path.extension().string();
-  return (first != std::string::npos && (text[first] == '{' || text[first] == '[')) || suffix == ".csv" ||
-         suffix == ".tsv";
-}
-
 // Where the text ends with its answer (blanks after it do not count), the answer begins there.
 size_t answer_at_end(const std::string& text, const std::string& answer) {
   const size_t end = text.find_last_not_of(" \n\r\t") + 1;
@@ -52,7 +45,7 @@ std::vector<CapturePrompt> lines_of(const std::string& text) {
 std::vector<CapturePrompt> read_prompts(const fs::path& path) {
   const std::string text = read_text(path);
   std::vector<CapturePrompt> result;
-  if (holds_records(path, text)) {
+  if (io::holds_records(path, text)) {
     for (const auto& record : io::parse_records(text, path.string()))
       result.push_back(prompt_of(record, path.string()));
   } else {

@@ -5,8 +5,8 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
-#include "ken/nn/index.h"
 #include "ken/readout/adam.h"
+#include "ken/readout/index.h"
 
 namespace ken::readout {
 namespace {
@@ -31,9 +31,9 @@ Tensor info_nce(const Tensor& e, const std::vector<const EncoderPairs*>& step, d
       for (const int64_t row : other->near)
         if (other != p && row != p->anchor && std::find(p->near.begin(), p->near.end(), row) == p->near.end())
           far.push_back(row);
-    const Tensor anchor = e[p->anchor];                                                             // [k]
-    const Tensor to_far = at::mv(e.index_select(0, nn::index_of(far)), anchor) / temperature;       // [far]
-    const Tensor to_near = at::mv(e.index_select(0, nn::index_of(p->near)), anchor) / temperature;  // [near]
+    const Tensor anchor = e[p->anchor];                                                         // [k]
+    const Tensor to_far = at::mv(e.index_select(0, index_of(far)), anchor) / temperature;       // [far]
+    const Tensor to_near = at::mv(e.index_select(0, index_of(p->near)), anchor) / temperature;  // [near]
     const Tensor all = at::cat({to_near.unsqueeze(1), to_far.unsqueeze(0).expand({to_near.size(0), -1})}, 1);
     losses.push_back(at::logsumexp(all, {1}) - to_near);
   }

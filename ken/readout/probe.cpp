@@ -8,7 +8,7 @@
 #include <set>
 
 #include "ken/base/error.h"
-#include "ken/nn/index.h"
+#include "ken/readout/index.h"
 #include "ken/readout/scaler.h"
 
 namespace ken::readout {
@@ -229,8 +229,8 @@ struct Problem {
 
   int64_t count() const { return x.size(0); }
   int64_t strengths() const { return int64_t(options.strengths.size()); }
-  Tensor items(const Rows& rows) const { return x.index_select(1, nn::index_of(rows)); }
-  Tensor labels(const Rows& rows) const { return y.index_select(0, nn::index_of(rows)); }
+  Tensor items(const Rows& rows) const { return x.index_select(1, index_of(rows)); }
+  Tensor labels(const Rows& rows) const { return y.index_select(0, index_of(rows)); }
 
   // Every item outside the folds a and b.
   Training without(size_t a, size_t b) const {
@@ -292,7 +292,7 @@ Tensor held_out(const Problem& p, Tensor& loss) {
       loss[c] += fold_loss(p, training, line, k);
       candidates.push_back(training.project(p.items(p.folds[k]), line));
     }
-    result.index_copy_(1, nn::index_of(p.folds[k]), choose(at::stack(candidates), best[int64_t(k)]));
+    result.index_copy_(1, index_of(p.folds[k]), choose(at::stack(candidates), best[int64_t(k)]));
   }
   return result;
 }

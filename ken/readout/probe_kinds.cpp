@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
-#include "ken/nn/index.h"
+#include "ken/readout/index.h"
 #include "ken/readout/scaler.h"
 
 namespace ken::readout {
@@ -53,7 +53,7 @@ Fit fit_mean_difference(const Tensor& x, const std::vector<int>& labels, const s
     std::vector<int64_t> train, test;
     for (size_t i = 0; i < fold.size(); ++i) (fold[i] == k ? test : train).push_back(int64_t(i));
     if (test.empty()) continue;
-    const Tensor inside = nn::index_of(train), outside = nn::index_of(test);
+    const Tensor inside = index_of(train), outside = index_of(test);
     const Tensor of_train = y.index_select(0, inside);
     if (train.empty() || !both_classes(of_train))
       fail("probe", "without fold {} all items are of one class; spread both classes over more groups", k);
@@ -88,9 +88,9 @@ Tensor cross_scores(const Tensor& x, const std::vector<int>& labels, const std::
       }
       const size_t ones = size_t(std::count(train_labels.begin(), train_labels.end(), 1));
       if (test.empty() || std::min(ones, train.size() - ones) < least) continue;
-      const Tensor outside = nn::index_of(test);
+      const Tensor outside = index_of(test);
       const Fit fit =
-          fit_logistic(x.index_select(0, nn::index_of(train)).unsqueeze(0), train_labels, train_groups, options);
+          fit_logistic(x.index_select(0, index_of(train)).unsqueeze(0), train_labels, train_groups, options);
       scores[s].index_copy_(0, outside, fit.probes[0].score(x.index_select(0, outside)));
     }
   }

@@ -6,7 +6,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
-#include "ken/nn/index.h"
+#include "ken/readout/index.h"
 #include "ken/readout/probe_kinds.h"
 #include "ken/readout/scaler.h"
 
@@ -131,20 +131,20 @@ class Trainer {
   // On these items; some of their groups are set aside where training ends early.
   Trained train(const NetRows& rows, uint64_t stream) const {
     const auto [learn, validate] = split(rows, stream);
-    const Tensor raw = x_.index_select(1, nn::index_of(learn));
+    const Tensor raw = x_.index_select(1, index_of(learn));
     Trained result{{}, options_.standardise ? fit_scaler(raw) : no_scaler(raw)};
     Rng rng(options_.seed, stream);
     Net net = Net::start(x_.size(0), x_.size(2), options_.hidden, rng);
     Adam adam(net);
     result.net = net.clone();
-    const Tensor features = result.scaler(raw), labels = y_.index_select(0, nn::index_of(learn));
-    const Tensor aside = validate.empty() ? Tensor() : result.scaler(x_.index_select(1, nn::index_of(validate)));
+    const Tensor features = result.scaler(raw), labels = y_.index_select(0, index_of(learn));
+    const Tensor aside = validate.empty() ? Tensor() : result.scaler(x_.index_select(1, index_of(validate)));
     Tensor least = at::full({x_.size(0)}, INFINITY, at::kFloat), waited = at::zeros({x_.size(0)}, at::kLong);
     double rate = options_.learning_rate;
     for (int64_t epoch = 0; epoch < options_.epochs; ++epoch, rate *= options_.decay) {
       run_epoch(net, adam, features, labels, rate, rng);
       if (validate.empty()) continue;
-      const Tensor loss = loss_of(net, aside, y_.index_select(0, nn::index_of(validate)));
+      const Tensor loss = loss_of(net, aside, y_.index_select(0, index_of(validate)));
       // A problem that has waited too long is done: what it does later must not count.
       const Tensor better = (loss < least) & (waited < options_.patience);
       result.net.take(net, better);
@@ -177,7 +177,7 @@ class Trainer {
     rng.shuffle(order);
     for (size_t begin = 0; begin < order.size(); begin += size_t(options_.batch)) {
       const size_t end = std::min(order.size(), begin + size_t(options_.batch));
-      const Tensor batch = nn::index_of(NetRows(order.begin() + long(begin), order.begin() + long(end)));
+      const Tensor batch = index_of(NetRows(order.begin() + long(begin), order.begin() + long(end)));
       Tensor x = features.index_select(1, batch);
       if (options_.dropout > 0) x = x * kept(x, rng);
       std::vector<Tensor> inputs;
@@ -266,7 +266,7 @@ Fit fit_nets(const Tensor& x, const NetItems& items, const NetOptions& options) 
     }
     if (test.empty()) continue;
     const auto trained = trainer.train(train, uint64_t(k) + 1);
-    const Tensor outside = nn::index_of(test);
+    const Tensor outside = index_of(test);
     fit.scores.index_copy_(1, outside, trained.net.forward(trained.scaler(wide.index_select(1, outside))));
   }
   NetRows all;

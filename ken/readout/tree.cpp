@@ -35,7 +35,8 @@ void try_feature(const TreeRows& rows, std::span<const int> labels, std::vector<
 
 }  // namespace
 
-size_t Tree::grow(const TreeRows& rows, std::span<const int> labels, std::vector<size_t> items, int depth, size_t least) {
+size_t Tree::grow(const TreeRows& rows, std::span<const int> labels, std::vector<size_t> items, int depth,
+                  size_t least) {
   const size_t at = nodes_.size();
   double ones = 0;
   for (const size_t i : items) ones += labels[i];

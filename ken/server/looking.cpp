@@ -4,6 +4,7 @@
 #include "ken/evidence/equivalence.h"
 #include "ken/model/partial.h"
 #include "ken/server/openai.h"
+#include "ken/stats/logistic.h"
 
 namespace ken::server {
 namespace {
@@ -57,7 +58,7 @@ Json probes_of(const Look& look, const Setup& setup, const Captured& captured) {
   for (const auto& probe : setup.probes) {
     const Tensor odds = probe.score(rows_at(captured, probe.point).narrow(0, look.first, look.rows));
     Json scores = Json::array();
-    for (int64_t r = 0; r < look.rows; ++r) scores.push_back(1 / (1 + std::exp(-odds[r].item<double>())));
+    for (int64_t r = 0; r < look.rows; ++r) scores.push_back(stats::sigmoid(odds[r].item<double>()));
     list.push_back({{"name", probe.name}, {"point", probe.point}, {"target", probe.target}, {"scores", scores}});
   }
   return list;

@@ -48,8 +48,6 @@ std::string token_text(const text::Tokenizer& tokenizer, int32_t token) {
   return text;
 }
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Json usage(size_t prompt_tokens, size_t completion_tokens, size_t cached) {
   return {{"prompt_tokens", prompt_tokens},
           {"completion_tokens", completion_tokens},

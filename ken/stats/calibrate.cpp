@@ -6,6 +6,7 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 #include "ken/stats/checks.h"
+#include "ken/stats/logistic.h"
 #include "ken/stats/stats.h"
 
 namespace ken::stats {
@@ -13,13 +14,6 @@ namespace {
 
 constexpr int histogram_bins = 10;
 constexpr double largest = 1e100;  // of what a file states: sums and products of two such numbers are finite
-
-double sigmoid(double z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
-
-double logit(double p) {
-  const double bounded = std::clamp(p, 1e-12, 1 - 1e-12);
-  return std::log(bounded / (1 - bounded));
-}
 
 // Runs of items in ascending order of score, about n / bins each; equal scores share a run. {begin, end} in `order`.
 std::vector<std::pair<size_t, size_t>> equal_mass(std::span<const double> scores, const std::vector<size_t>& order,

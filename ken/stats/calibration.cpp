@@ -3,15 +3,11 @@
 #include <numeric>
 
 #include "ken/stats/checks.h"
+#include "ken/stats/logistic.h"
 #include "ken/stats/stats.h"
 
 namespace ken::stats {
 namespace {
-
-double logit(double p) {
-  const double bounded = std::clamp(p, 1e-12, 1 - 1e-12);
-  return std::log(bounded / (1 - bounded));
-}
 
 double nll(std::span<const double> probability, std::span<const int> right, double temperature) {
   double sum = 0;
@@ -24,9 +20,7 @@ double nll(std::span<const double> probability, std::span<const int> right, doub
 
 }  // namespace
 
-double tempered(double probability, double temperature) {
-  return 1 / (1 + std::exp(-logit(probability) / temperature));
-}
+double tempered(double probability, double temperature) { return sigmoid(logit(probability) / temperature); }
 
 // The loss is convex in 1/T, so it has one valley in log T: golden section search.
 double fit_temperature(std::span<const double> probability, std::span<const int> right) {

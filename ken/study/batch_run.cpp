@@ -7,10 +7,8 @@
 namespace ken::study {
 namespace {
 
-// Arguments may be any bytes; what is no UTF-8 is replaced in the file, while the hash is of the bytes themselves.
-std::string dumped(const Json& status) { return status.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
-
-// A job whose predecessor has other arguments now must run again, though its own are the same: the hash is a chain.
+// A job whose predecessor has other arguments now must run again, though its own are the same: the hash is a chain. It
+// is of the arguments' bytes; what of them is no UTF-8 is replaced in the file.
 std::vector<std::string> hashes(const Batch& batch) {
   std::vector<std::string> all;
   for (const Job& job : batch.jobs) {
@@ -95,14 +93,14 @@ class BatchRun {
     const fs::path folder = batch_.folder(job);
     Json status = fresh_status(job, found_[i].at("args_sha256"), "running");
     status["program_sha256"] = options_.program_sha256;
-    write_text(folder / "status.json", dumped(status));
+    write_text(folder / "status.json", dumped(status, 1) + "\n");
     tell(job.id);
     const ChildEnd end = runner_(job.args, folder, [&] { tell(job.id); });
     good_[i] = end.code == 0;
     status["state"] = good_[i] ? "done" : end.interrupted ? "interrupted" : "failed";
     status["exit_code"] = end.code;
     status["seconds"] = end.seconds;
-    write_text(folder / "status.json", dumped(status));
+    write_text(folder / "status.json", dumped(status, 1) + "\n");
     result_.interrupted = end.interrupted;
     if (good_[i])
       ++result_.done;

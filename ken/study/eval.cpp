@@ -21,8 +21,6 @@ constexpr const char* fewshot_delimiter = "\n\n";
 
 std::string hash(const std::string& text) { return sha256(std::as_bytes(std::span(text))); }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 class EvalRun {
  public:
   EvalRun(const model::Model& model, const tasks::TaskEntry& task, const Json& params, const fs::path& file,
@@ -63,8 +61,7 @@ class EvalRun {
     }
     result.items = file.rows().size();
     result.results = results(file.rows());
-    write_text(options_.out / "results.json",
-               result.results.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_text(options_.out / "results.json", dumped(result.results, 2) + "\n");
     const Json times{{"seconds", std::chrono::duration<double>(Clock::now() - begin).count()},
                      {"items", result.items},
                      {"resumed", result.resumed},
@@ -192,7 +189,7 @@ class EvalRun {
             {"target", target},
             {"filter", "none"},
             {"metrics", names},
-            {"doc_hash", hash(item.doc.dump(2, ' ', false, Json::error_handler_t::replace))},
+            {"doc_hash", hash(dumped(item.doc, 2))},
             {"prompt_hash", hash(shown(item.prompt))},
             {"target_hash", hash(target)},
             {"seed", seed()},
@@ -241,7 +238,7 @@ class EvalRun {
     for (size_t i = begin; i < end; ++i) {
       const Item& item = items_.items[i];
       const auto& answer = answers[i - begin][0];
-      Json r = row(i, item.answers.size() == 1 ? item.answers[0] : dump(Json(item.answers)));
+      Json r = row(i, item.answers.size() == 1 ? item.answers[0] : dumped(item.answers));
       add_responses(r, {answer.text},
                     {{"gen_args_0", {{"arg_0", shown(item.prompt)}, {"arg_1", generation_arguments()}}}});
       r["logprob"] = answer.logprob();

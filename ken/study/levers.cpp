@@ -77,7 +77,7 @@ Json point_of(const std::string& setting, const Rows& rows) {
   const Rows text = where(kind("text", false), [](const Json& r) { return !r.at("probability").is_null(); });
   if (!text.empty()) {
     point["broke"].push_back(labelled_rate("probability of what it writes, a token, without the lever",
-                                      average(text, "probability", "exp_mean_logprob_of_written_tokens", 0)));
+                                           average(text, "probability", "exp_mean_logprob_of_written_tokens", 0)));
     point["broke"].push_back(
         labelled_rate("repeated trigrams", average(text, "repetition", "share_of_trigrams_seen_before", 0)));
   }

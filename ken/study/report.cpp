@@ -20,7 +20,7 @@ std::string report_html(const Json& study) {
   const size_t begin = page.find(open), end = begin == std::string_view::npos ? begin : page.find("</script>", begin);
   if (end == std::string_view::npos) fail("report", "the page in the program has no place for the data; rebuild web/");
   std::string data;
-  for (char c : study.dump(-1, ' ', false, Json::error_handler_t::replace)) {
+  for (char c : dumped(study)) {
     // "</script>" inside a string must not end the element.
     if (c == '<')
       data += "\\u003c";

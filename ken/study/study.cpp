@@ -10,6 +10,7 @@
 #include "ken/evidence/evidence.h"
 #include "ken/evidence/options.h"
 #include "ken/readout/analysis.h"
+#include "ken/stats/logistic.h"
 #include "ken/study/levers.h"
 #include "ken/study/rows.h"
 #include "ken/study/sections.h"
@@ -113,12 +114,9 @@ class Study {
 
   Json header() const {
     std::string all;
-    for (const auto& fact : facts_.facts)
-      all += data::to_json(fact).dump(-1, ' ', false, Json::error_handler_t::replace);
-    for (const auto& item : facts_.contexts)
-      all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
-    for (const auto& item : facts_.claims)
-      all += data::to_json(item).dump(-1, ' ', false, Json::error_handler_t::replace);
+    for (const auto& fact : facts_.facts) all += dumped(data::to_json(fact));
+    for (const auto& item : facts_.contexts) all += dumped(data::to_json(item));
+    for (const auto& item : facts_.claims) all += dumped(data::to_json(item));
     // What an example prompt reads like stands for the whole style: its words, its examples, its template.
     const std::string prompt = evidence::closed_book(facts_.facts[0], style_).prompt.text;
     return {{"stage", "header"},
@@ -251,7 +249,7 @@ class Study {
                 {"gold", item.truth ? "true" : "false"},
                 {"answer", says_true ? "true" : "false"},
                 {"right", says_true == item.truth},
-                {"sequence-probability", 1 / (1 + std::exp(-margin))},
+                {"sequence-probability", stats::sigmoid(margin)},
                 {"extra", item.extra}});
       rows.push_back(std::move(r));
     }

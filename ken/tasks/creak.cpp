@@ -26,7 +26,7 @@ Items read(const TaskInput& input) {
     const bool truth = label == "true" || label == true;
     if (!truth && label != "false" && label != false)
       fields.refuse("'label' must be true or false, found {}; the published test set has no labels, use dev.json",
-                    label.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 80));
+                    dumped(label).substr(0, 80));
     Item item{.id = fields.id("ex_id"), .where = fields.where(), .doc = fields.json()};
     item.prompt = prompt_of(input.params.at("prompt").get<std::string>(), fields.text("sentence"));
     item.options = {words.substr(0, slash), words.substr(slash + 1)};

@@ -35,8 +35,7 @@ using Labelled = std::vector<std::pair<std::string, int>>;
 int label_of(const Fields& fields, const Json& value) {
   if (value == 1 || value == true) return 1;
   if (value == 0 || value == false) return 0;
-  fields.refuse("a label must be 1 or 0, found {}",
-                value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40));
+  fields.refuse("a label must be 1 or 0, found {}", dumped(value).substr(0, 40));
 }
 
 // {"answer": 1, ...} of the authors' mc_task.json, or {"choices": [...], "labels": [...]} of the hub's JSONL.

@@ -63,9 +63,9 @@ struct Tokens {
   }
 };
 
-class Reader {
+class TokenizerReader {
  public:
-  Reader(const Json& json, const Json& config)
+  TokenizerReader(const Json& json, const Json& config)
       : json_(json), config_(config), model_(member(json, "model")), type_(model_type(model_)) {
     before_ = steps_of(member(json, "pre_tokenizer"), "pretokenizers");
     normalizers_ = steps_of(member(json, "normalizer"), "normalizers");
@@ -328,7 +328,7 @@ class Reader {
 }  // namespace
 
 io::Metadata tokenizer_metadata(const Json& tokenizer, const Json& tokenizer_config) {
-  return Reader(tokenizer, tokenizer_config).read();
+  return TokenizerReader(tokenizer, tokenizer_config).read();
 }
 
 void add_folder_tokens(io::Metadata& metadata, const Json& config, const Json& added_tokens) {

@@ -9,7 +9,7 @@ namespace ken::text::jinja {
 namespace {
 
 template <std::string (*convert)(std::string_view)>
-Value converted(Interpreter&, const Value& value, const Call& call) {
+Value letters_changed(Interpreter&, const Value& value, const Call& call) {
   const Arguments arguments("filter", call, {});
   const Value text = to_text(value);
   step_bytes(text.text().size() * 16);
@@ -195,10 +195,10 @@ Value round_filter(Interpreter&, const Value& value, const Call& call) {
 
 const FilterTable& text_filters() {
   static const FilterTable table{
-      {"upper", converted<upper>},
-      {"lower", converted<lower>},
-      {"capitalize", converted<capitalize>},
-      {"title", converted<title_words>},
+      {"upper", letters_changed<upper>},
+      {"lower", letters_changed<lower>},
+      {"capitalize", letters_changed<capitalize>},
+      {"title", letters_changed<title_words>},
       {"trim", trim},
       {"replace", replace_filter},
       {"indent", indent},

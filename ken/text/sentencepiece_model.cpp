@@ -75,9 +75,9 @@ class Fields {
   const char* message_;
 };
 
-class Reader {
+class ModelReader {
  public:
-  explicit Reader(std::string_view bytes) {
+  explicit ModelReader(std::string_view bytes) {
     Fields fields(bytes, "the model");
     while (const auto field = fields.next()) {
       if (field->number == 1) read_piece(field->text);
@@ -180,6 +180,6 @@ class Reader {
 
 }  // namespace
 
-io::Metadata sentencepiece_metadata(std::string_view bytes) { return Reader(bytes).metadata(); }
+io::Metadata sentencepiece_metadata(std::string_view bytes) { return ModelReader(bytes).metadata(); }
 
 }  // namespace ken::text

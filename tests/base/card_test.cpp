@@ -7,7 +7,7 @@
 
 #include "ken/base/error.h"
 
-namespace ken {
+namespace ken::card_test_file {
 namespace {
 
 Card card() {
@@ -80,4 +80,4 @@ TEST(CardTest, a_text_that_looks_like_a_number_stays_a_text) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::card_test_file

@@ -9,7 +9,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken {
+namespace ken::files_test_file {
 namespace {
 
 size_t entries(const fs::path& folder) { return size_t(std::distance(fs::directory_iterator(folder), {})); }
@@ -105,4 +105,4 @@ TEST(FilesTest, HashesAreTheStandardsExamples) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::files_test_file

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace ken {
+namespace ken::permutation_test_file {
 namespace {
 
 TEST(PermutationTest, EveryPlaceHoldsOneElementAndIsFoundAgain) {
@@ -38,4 +38,4 @@ TEST(PermutationTest, OrdersDifferBetweenSeedsAndStreamsAndLookRandom) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::permutation_test_file

@@ -9,7 +9,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken {
+namespace ken::process_test_file {
 namespace {
 
 ChildEnd shell(const std::string& script, const fs::path& folder) {
@@ -78,4 +78,4 @@ TEST(ProcessTest, a_lock_is_held_once) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::process_test_file

@@ -6,7 +6,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken {
+namespace ken::read_json_test_file {
 namespace {
 
 struct File {
@@ -46,4 +46,4 @@ TEST(ReadJsonTest, an_object_of_a_million_keys_is_read) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::read_json_test_file

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <vector>
 
-namespace ken {
+namespace ken::rng_test_file {
 namespace {
 
 using Words = std::array<uint32_t, 4>;
@@ -71,4 +71,4 @@ TEST(RngTest, ShuffleKeepsTheElementsAndRepeatsForASeed) {
 }
 
 }  // namespace
-}  // namespace ken
+}  // namespace ken::rng_test_file

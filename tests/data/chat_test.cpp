@@ -8,7 +8,7 @@
 #include "tests/fixtures.h"
 #include "tests/text/vocabularies.h"
 
-namespace ken::data {
+namespace ken::data::chat_test_file {
 namespace {
 
 const std::string chatml =
@@ -115,4 +115,4 @@ TEST(ChatTest, templates_that_are_around_end_an_answer_with_their_own_token) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::chat_test_file

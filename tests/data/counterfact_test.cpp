@@ -7,7 +7,7 @@
 #include "ken/data/facts.h"
 #include "tests/fixtures.h"
 
-namespace ken::data {
+namespace ken::data::counterfact_test_file {
 namespace {
 
 const std::string record =
@@ -71,4 +71,4 @@ TEST(CounterfactFactsTest, a_damaged_record_names_what_is_wrong_and_where) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::counterfact_test_file

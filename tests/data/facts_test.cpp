@@ -7,7 +7,7 @@
 #include "ken/io/records.h"
 #include "tests/fixtures.h"
 
-namespace ken::data {
+namespace ken::data::facts_test_file {
 namespace {
 
 fs::path write_file(const std::string& name, const std::string& text) {
@@ -200,4 +200,4 @@ TEST(FactsTest, AFileWithoutFactsIsAnError) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::facts_test_file

@@ -3,7 +3,7 @@
 
 #include "ken/data/facts.h"
 
-namespace ken::data {
+namespace ken::data::normalize_test_file {
 namespace {
 
 TEST(NormalizeTest, FoldsCasePunctuationArticlesAndBlanks) {
@@ -43,4 +43,4 @@ TEST(NormalizeTest, ContainsAnswerKeepsToWords) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::normalize_test_file

@@ -7,7 +7,7 @@
 #include "ken/base/error.h"
 #include "ken/base/files.h"
 
-namespace ken::data {
+namespace ken::data::notes_test_file {
 namespace {
 
 const std::vector<std::string> texts{
@@ -60,4 +60,4 @@ TEST(NotesTest, files_hold_lines_or_records_and_at_least_one_note) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::notes_test_file

@@ -10,7 +10,7 @@
 #include "ken/data/binding.h"
 #include "tests/fixtures.h"
 
-namespace ken::data {
+namespace ken::data::pairs_test_file {
 namespace {
 
 // A token a word; its number is the word's.
@@ -122,4 +122,4 @@ TEST(BindingTest, counterparts_are_aligned_and_differ_in_one_thing) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::pairs_test_file

@@ -7,7 +7,7 @@
 
 #include "tests/text/vocabularies.h"
 
-namespace ken::data {
+namespace ken::data::prompt_choice_test_file {
 namespace {
 
 const std::string minimal = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}";
@@ -110,4 +110,4 @@ TEST(PromptChoiceTest, examples_of_a_chat_are_turns) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::prompt_choice_test_file

@@ -5,7 +5,7 @@
 
 #include "ken/base/error.h"
 
-namespace ken::data {
+namespace ken::data::prompts_test_file {
 namespace {
 
 TEST(PromptsTest, PlainWithoutMetadata) {
@@ -51,4 +51,4 @@ TEST(PromptsTest, BadPatternsNameTheirKey) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::prompts_test_file

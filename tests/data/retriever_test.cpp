@@ -6,7 +6,7 @@
 
 #include "ken/base/error.h"
 
-namespace ken::data {
+namespace ken::data::retriever_test_file {
 namespace {
 
 TEST(RetrieverTest, ranks_by_rare_words_and_says_which_passage) {
@@ -44,4 +44,4 @@ TEST(RetrieverTest, pieces_hold_so_many_words) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::retriever_test_file

@@ -3,7 +3,7 @@
 
 #include "ken/data/facts.h"
 
-namespace ken::data {
+namespace ken::data::swap_test_file {
 namespace {
 
 FactSet cities() {
@@ -62,4 +62,4 @@ TEST(SwapTest, NothingToSwapGivesNothing) {
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::swap_test_file

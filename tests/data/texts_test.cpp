@@ -8,7 +8,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken::data {
+namespace ken::data::texts_test_file {
 namespace {
 
 Texts read(const std::string& name, const std::string& content) {
@@ -56,4 +56,4 @@ TEST(TextsTest, facts_give_their_statements_questions_and_passages_in_the_seeds_
 }
 
 }  // namespace
-}  // namespace ken::data
+}  // namespace ken::data::texts_test_file

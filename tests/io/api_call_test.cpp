@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ken::io {
+namespace ken::io::api_call_test_file {
 namespace {
 
 const CallLimits limits;
@@ -105,4 +105,4 @@ TEST(ApiCallTest, a_body_that_is_no_object) {
 }
 
 }  // namespace
-}  // namespace ken::io
+}  // namespace ken::io::api_call_test_file

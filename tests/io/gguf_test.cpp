@@ -10,7 +10,7 @@
 #include "ken/io/tensors.h"
 #include "tests/fixtures.h"
 
-namespace ken::io {
+namespace ken::io::gguf_test_file {
 namespace {
 
 // A header made by hand, field by field.
@@ -303,4 +303,4 @@ TEST(GgufTest, AFileWrittenInPiecesIsTheSame) {
 }
 
 }  // namespace
-}  // namespace ken::io
+}  // namespace ken::io::gguf_test_file

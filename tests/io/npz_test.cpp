@@ -9,7 +9,7 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 
-namespace ken::io {
+namespace ken::io::npz_test_file {
 namespace {
 
 fs::path scratch() { return fs::temp_directory_path() / fmt::format("ken-npz-test-{}.npz", ::getpid()); }
@@ -97,4 +97,4 @@ TEST(NpzTest, refuses_other_orders_types_and_data) {
 }
 
 }  // namespace
-}  // namespace ken::io
+}  // namespace ken::io::npz_test_file

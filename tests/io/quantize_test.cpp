@@ -9,7 +9,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken::io {
+namespace ken::io::quantize_test_file {
 namespace {
 
 struct Part {
@@ -193,4 +193,4 @@ TEST(QuantizeTest, PatternsStandForAnyText) {
 }
 
 }  // namespace
-}  // namespace ken::io
+}  // namespace ken::io::quantize_test_file

@@ -6,7 +6,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken::io {
+namespace ken::io::records_test_file {
 namespace {
 
 std::string refusal(std::string_view text) {
@@ -119,4 +119,4 @@ TEST(RecordsTest, AWrittenLineReadsBackAndReplacesWhatIsNoUtf8) {
 }
 
 }  // namespace
-}  // namespace ken::io
+}  // namespace ken::io::records_test_file

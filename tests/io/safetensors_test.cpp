@@ -8,7 +8,7 @@
 #include "ken/io/tensors.h"
 #include "tests/fixtures.h"
 
-namespace ken::io {
+namespace ken::io::safetensors_test_file {
 namespace {
 
 std::string made(std::string header, size_t data) {
@@ -151,4 +151,4 @@ TEST(SafetensorsTest, AFullDiskIsAnError) {
 }
 
 }  // namespace
-}  // namespace ken::io
+}  // namespace ken::io::safetensors_test_file

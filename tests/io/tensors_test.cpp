@@ -11,7 +11,7 @@
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
 
-namespace ken::io {
+namespace ken::io::tensors_test_file {
 namespace {
 
 std::span<const std::byte> bytes_of_text(std::string_view text) {
@@ -143,4 +143,4 @@ TEST(TensorsTest, OpeningALargeFileDoesNotTouchItsTensorPages) {
 }
 
 }  // namespace
-}  // namespace ken::io
+}  // namespace ken::io::tensors_test_file

@@ -12,7 +12,7 @@
 #include "ken/quant/half.h"
 #include "tests/fixtures.h"
 
-namespace ken::quant {
+namespace ken::quant::formats_test_file {
 namespace {
 
 using Values = std::vector<float>;
@@ -265,4 +265,4 @@ TEST(FormatRegistryTest, every_format_has_numbers_of_its_own) {
 }
 
 }  // namespace
-}  // namespace ken::quant
+}  // namespace ken::quant::formats_test_file

@@ -7,7 +7,7 @@
 #include "ken/quant/half.h"
 #include "tests/fixtures.h"
 
-namespace ken::quant {
+namespace ken::quant::half_fixture_test_file {
 namespace {
 
 template <typename T>
@@ -35,4 +35,4 @@ TEST(HalfFixtureTest, widened_values_and_narrowed_bytes_are_ggmls) {
 }
 
 }  // namespace
-}  // namespace ken::quant
+}  // namespace ken::quant::half_fixture_test_file

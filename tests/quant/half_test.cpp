@@ -6,7 +6,7 @@
 
 #include "ken/quant/half.h"
 
-namespace ken::quant {
+namespace ken::quant::half_test_file {
 namespace {
 
 bool is_nan16(unsigned v) { return (v & 0x7fff) > 0x7c00; }
@@ -68,4 +68,4 @@ TEST(HalfTest, Bf16RoundsToEvenAndKeepsNan) {
 }
 
 }  // namespace
-}  // namespace ken::quant
+}  // namespace ken::quant::half_test_file

@@ -9,7 +9,7 @@
 #include "ken/base/rng.h"
 #include "ken/stats/stats.h"
 
-namespace ken::stats {
+namespace ken::stats::calibrate_test_file {
 namespace {
 
 // By numpy, scipy and scikit-learn: tests/methods/confidence/reference.py.
@@ -114,4 +114,4 @@ TEST(CalibrateTest, the_promise_holds_as_often_as_it_says) {
 }
 
 }  // namespace
-}  // namespace ken::stats
+}  // namespace ken::stats::calibrate_test_file

@@ -7,7 +7,7 @@
 #include "ken/base/rng.h"
 #include "ken/stats/stats.h"
 
-namespace ken::stats {
+namespace ken::stats::calibration_test_file {
 namespace {
 
 TEST(CalibrationTest, TemperatureUndoesOverconfidence) {
@@ -80,4 +80,4 @@ TEST(CalibrationTest, GroupsWidenTheInterval) {
 }
 
 }  // namespace
-}  // namespace ken::stats
+}  // namespace ken::stats::calibration_test_file

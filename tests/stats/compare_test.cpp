@@ -8,6 +8,7 @@
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
 
+namespace ken::stats::compare_test_file {
 namespace {
 
 using namespace ken::stats;
@@ -103,3 +104,4 @@ TEST(CompareStatsTest, equal_samples_differ_about_as_often_as_alpha_says) {
 }
 
 }  // namespace
+}  // namespace ken::stats::compare_test_file

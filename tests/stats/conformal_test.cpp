@@ -7,7 +7,7 @@
 #include "ken/base/rng.h"
 #include "ken/stats/classes.h"
 
-namespace ken::stats {
+namespace ken::stats::conformal_test_file {
 namespace {
 
 TEST(ConformalTest, p_values_count_the_calibration_items_that_are_as_strange) {
@@ -97,4 +97,4 @@ TEST(ClassesTest, agreement_of_hand_made_counts) {
 }
 
 }  // namespace
-}  // namespace ken::stats
+}  // namespace ken::stats::conformal_test_file

@@ -6,6 +6,7 @@
 #include "ken/base/error.h"
 #include "ken/stats/stats.h"
 
+namespace ken::stats::correlation_test_file {
 namespace {
 
 using namespace ken::stats;
@@ -41,3 +42,4 @@ TEST(CorrelationTest, NanAndUnequalLengthsAreErrors) {
 }
 
 }  // namespace
+}  // namespace ken::stats::correlation_test_file

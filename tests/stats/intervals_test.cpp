@@ -8,6 +8,7 @@
 #include "ken/base/rng.h"
 #include "ken/stats/stats.h"
 
+namespace ken::stats::intervals_test_file {
 namespace {
 
 using namespace ken::stats;
@@ -82,3 +83,4 @@ TEST(IntervalsTest, FoldOfAGroupDoesNotDependOnTheOthers) {
 }
 
 }  // namespace
+}  // namespace ken::stats::intervals_test_file

@@ -5,7 +5,7 @@
 
 #include "ken/base/read_json.h"
 
-namespace ken::stats {
+namespace ken::stats::mutual_information_test_file {
 namespace {
 
 TEST(MutualInformationTest, agrees_with_scikit_learn) {
@@ -32,4 +32,4 @@ TEST(MutualInformationTest, nothing_is_known_where_there_is_one_class_or_one_val
 }
 
 }  // namespace
-}  // namespace ken::stats
+}  // namespace ken::stats::mutual_information_test_file

@@ -7,6 +7,7 @@
 #include "ken/base/rng.h"
 #include "ken/stats/stats.h"
 
+namespace ken::stats::scores_test_file {
 namespace {
 
 using namespace ken::stats;
@@ -133,3 +134,4 @@ TEST(ScoresTest, PrrIsOneWhenPerfectAndNearZeroWhenRandom) {
 }
 
 }  // namespace
+}  // namespace ken::stats::scores_test_file

@@ -6,6 +6,7 @@
 #include "ken/base/error.h"
 #include "tests/text/vocabularies.h"
 
+namespace ken::text::bpe_trainer_test_file {
 namespace {
 
 using namespace ken;
@@ -85,3 +86,4 @@ TEST(BpeTrainerTest, PutTokenizerNamesAMissingToken) {
 }
 
 }  // namespace
+}  // namespace ken::text::bpe_trainer_test_file

@@ -4,6 +4,7 @@
 #include "ken/base/error.h"
 #include "tests/text/vocabularies.h"
 
+namespace ken::text::byte_bpe_test_file {
 namespace {
 
 using namespace ken;
@@ -126,3 +127,4 @@ TEST(ByteBpeTest, DecodeRefusesIdsOutsideTheVocabulary) {
 }
 
 }  // namespace
+}  // namespace ken::text::byte_bpe_test_file

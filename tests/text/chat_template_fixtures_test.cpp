@@ -6,6 +6,7 @@
 #include "ken/text/chat_template.h"
 #include "tests/fixtures.h"
 
+namespace ken::text::chat_template_fixtures_test_file {
 namespace {
 
 using namespace ken;
@@ -71,3 +72,4 @@ TEST(ChatTemplateFixturesTest, SmallTemplatesGiveWhatJinja2Gives) {
 }
 
 }  // namespace
+}  // namespace ken::text::chat_template_fixtures_test_file

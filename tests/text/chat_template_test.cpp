@@ -5,6 +5,7 @@
 
 #include <thread>
 
+namespace ken::text::chat_template_test_file {
 namespace {
 
 using namespace ken;
@@ -177,3 +178,4 @@ TEST(ChatTemplateTest, TheClockOfACommandLineIsTheEpochOfTheEnvironment) {
 }
 
 }  // namespace
+}  // namespace ken::text::chat_template_test_file

@@ -7,6 +7,7 @@
 #include "tests/fixtures.h"
 #include "tests/text/vocabularies.h"
 
+namespace ken::text::chat_tokens_test_file {
 namespace {
 
 using namespace ken;
@@ -93,3 +94,4 @@ TEST(ChatTokensTest, a_model_without_a_tokenizer_is_an_error) {
 }
 
 }  // namespace
+}  // namespace ken::text::chat_tokens_test_file

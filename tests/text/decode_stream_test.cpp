@@ -7,6 +7,7 @@
 #include "ken/text/bytes.h"
 #include "tests/text/vocabularies.h"
 
+namespace ken::text::decode_stream_test_file {
 namespace {
 
 using namespace ken;
@@ -83,3 +84,4 @@ TEST(DecodeStreamTest, bytes_that_are_no_character_are_replaced) {
 }
 
 }  // namespace
+}  // namespace ken::text::decode_stream_test_file

@@ -5,6 +5,7 @@
 
 #include "tests/text/protobuf.h"
 
+namespace ken::text::normalizer_test_file {
 namespace {
 
 using namespace ken;
@@ -88,3 +89,4 @@ TEST(NormalizerTest, WhatGrowsWithoutEndIsRefused) {
 }
 
 }  // namespace
+}  // namespace ken::text::normalizer_test_file

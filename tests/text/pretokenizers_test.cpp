@@ -5,6 +5,7 @@
 
 #include "ken/base/error.h"
 
+namespace ken::text::pretokenizers_test_file {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -68,3 +69,4 @@ TEST(PretokenizersTest, AnUnknownNameListsTheKnown) {
 }
 
 }  // namespace
+}  // namespace ken::text::pretokenizers_test_file

@@ -6,6 +6,7 @@
 #include "ken/base/error.h"
 #include "tests/text/vocabularies.h"
 
+namespace ken::text::sentencepiece_bpe_test_file {
 namespace {
 
 using namespace ken;
@@ -112,3 +113,4 @@ TEST(SentencepieceBpeTest, DamagedVocabulariesAreErrors) {
 }
 
 }  // namespace
+}  // namespace ken::text::sentencepiece_bpe_test_file

@@ -9,6 +9,7 @@
 #include "tests/fixtures.h"
 #include "tests/text/protobuf.h"
 
+namespace ken::text::sentencepiece_model_test_file {
 namespace {
 
 using namespace ken;
@@ -168,3 +169,4 @@ TEST(SentencepieceModelTest, DamagedFilesAreErrors) {
 }
 
 }  // namespace
+}  // namespace ken::text::sentencepiece_model_test_file

@@ -7,6 +7,7 @@
 #include "tests/fixtures.h"
 #include "tests/text/protobuf.h"
 
+namespace ken::text::tokenizer_files_test_file {
 namespace {
 
 using namespace ken;
@@ -59,3 +60,4 @@ TEST(TokenizerFilesTest, DamagedFilesAreNamed) {
 }
 
 }  // namespace
+}  // namespace ken::text::tokenizer_files_test_file

@@ -8,6 +8,7 @@
 #include "ken/text/tokenizer.h"
 #include "tests/fixtures.h"
 
+namespace ken::text::tokenizer_fixtures_test_file {
 namespace {
 
 std::string read(const std::filesystem::path& path) {
@@ -101,3 +102,4 @@ TEST(TokenizerFixturesTest, Stories260KFromJson) {
 }
 
 }  // namespace
+}  // namespace ken::text::tokenizer_fixtures_test_file

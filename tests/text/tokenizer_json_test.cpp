@@ -10,6 +10,7 @@
 #include "tests/fixtures.h"
 #include "tests/text/vocabularies.h"
 
+namespace ken::text::tokenizer_json_test_file {
 namespace {
 
 using namespace ken;
@@ -156,3 +157,4 @@ TEST(TokenizerJsonTest, WhatIsNotSupportedIsNamed) {
 }
 
 }  // namespace
+}  // namespace ken::text::tokenizer_json_test_file

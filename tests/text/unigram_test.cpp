@@ -5,6 +5,7 @@
 #include "ken/base/error.h"
 #include "tests/text/protobuf.h"
 
+namespace ken::text::unigram_test_file {
 namespace {
 
 using namespace ken;
@@ -76,3 +77,4 @@ TEST(UnigramTest, DamagedVocabulariesAreErrors) {
 }
 
 }  // namespace
+}  // namespace ken::text::unigram_test_file

@@ -4,6 +4,7 @@
 #include "ken/base/error.h"
 #include "tests/text/vocabularies.h"
 
+namespace ken::text::wordpiece_test_file {
 namespace {
 
 using namespace ken;
@@ -69,3 +70,4 @@ TEST(WordpieceTest, ALongWordEnds) {
 }
 
 }  // namespace
+}  // namespace ken::text::wordpiece_test_file

@@ -10,7 +10,7 @@
 #include "ken/world/relations.h"
 #include "ken/world/world.h"
 
-namespace ken::world {
+namespace ken::world::documents_test_file {
 namespace {
 
 std::vector<std::string> split(const std::string& text) {
@@ -350,4 +350,4 @@ TEST(DocumentsTest, ATrainingRunHoldsAboutTwelveMillionTokens) {
 }
 
 }  // namespace
-}  // namespace ken::world
+}  // namespace ken::world::documents_test_file

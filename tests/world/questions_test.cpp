@@ -9,7 +9,7 @@
 #include "ken/world/relations.h"
 #include "ken/world/world.h"
 
-namespace ken::world {
+namespace ken::world::questions_test_file {
 namespace {
 
 const data::FactSet& standard_facts() {
@@ -169,4 +169,4 @@ TEST(QuestionsTest, AskedAsInTheDocuments) {
 }
 
 }  // namespace
-}  // namespace ken::world
+}  // namespace ken::world::questions_test_file

@@ -13,7 +13,7 @@
 #include "ken/world/people.h"
 #include "ken/world/relations.h"
 
-namespace ken::world {
+namespace ken::world::world_test_file {
 namespace {
 
 std::string message_of(const Json& json) {
@@ -210,4 +210,4 @@ TEST(WorldTest, CardCountsWhatWasMade) {
 }
 
 }  // namespace
-}  // namespace ken::world
+}  // namespace ken::world::world_test_file
