@@ -375,8 +375,8 @@ struct ValueWriter {
 
   void operator()(bool value) const { typed(boolean, uint8_t(value)); }
   void operator()(int64_t value) const {
-    if (fits<uint32_t>(value)) return typed(u32, uint32_t(value));
-    fits<int32_t>(value) ? typed(i32, int32_t(value)) : typed(i64, value);
+    if (fits_type<uint32_t>(value)) return typed(u32, uint32_t(value));
+    fits_type<int32_t>(value) ? typed(i32, int32_t(value)) : typed(i64, value);
   }
   void operator()(uint64_t value) const {
     value <= std::numeric_limits<uint32_t>::max() ? typed(u32, uint32_t(value)) : typed(u64, value);
@@ -387,7 +387,7 @@ struct ValueWriter {
     out.string(value);
   }
   void operator()(const std::vector<int64_t>& values) const {
-    numbers<int32_t>(values, std::all_of(values.begin(), values.end(), fits<int32_t>), i32, i64);
+    numbers<int32_t>(values, std::all_of(values.begin(), values.end(), fits_type<int32_t>), i32, i64);
   }
   void operator()(const std::vector<double>& values) const {
     numbers<float>(values, std::all_of(values.begin(), values.end(), is_float), f32, f64);

@@ -278,10 +278,10 @@ std::string npy_header(const TensorOut& tensor) {
 }
 
 // A record of little-endian fields.
-struct Record {
+struct ZipRecord {
   std::string bytes;
   template <typename T>
-  Record& add(T value) {
+  ZipRecord& add(T value) {
     bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));
     return *this;
   }
@@ -314,7 +314,7 @@ std::shared_ptr<const TensorFile> open_npz(const fs::path& path) {
 
 void write_npz(const fs::path& path, const std::vector<TensorOut>& tensors) {
   AtomicFile file(path);
-  Record directory;
+  ZipRecord directory;
   uint64_t at = 0;
   for (const TensorOut& tensor : tensors) {
     check_to_write(tensor, "npz");
@@ -326,10 +326,10 @@ void write_npz(const fs::path& path, const std::vector<TensorOut>& tensors) {
     if (!tensor.bytes.empty())  // of a null pointer, zlib gives the checksum's beginning
       crc = crc32(crc, reinterpret_cast<const Bytef*>(tensor.bytes.data()), uInt(tensor.bytes.size()));
     // version, flags, method, time and date (1980-01-01), checksum, sizes, lengths of the name and extra field
-    Record shared;
+    ZipRecord shared;
     shared.add<uint16_t>(20).add<uint16_t>(0).add<uint16_t>(0).add<uint16_t>(0).add<uint16_t>(0x21).add(uint32_t(crc));
     shared.add(uint32_t(size)).add(uint32_t(size)).add(uint16_t(name.size())).add<uint16_t>(0);
-    Record local;
+    ZipRecord local;
     local.add(local_mark);
     file.write(local.bytes + shared.bytes + name);
     file.write(head);
@@ -341,7 +341,7 @@ void write_npz(const fs::path& path, const std::vector<TensorOut>& tensors) {
     at += local.bytes.size() + shared.bytes.size() + name.size() + size;
   }
   const auto count = uint16_t(tensors.size());
-  Record end;
+  ZipRecord end;
   end.add(end_mark).add<uint16_t>(0).add<uint16_t>(0).add(count).add(count).add(uint32_t(directory.bytes.size()));
   end.add(uint32_t(at)).add<uint16_t>(0);
   file.write(directory.bytes + end.bytes);

@@ -8,7 +8,6 @@ namespace ken::server {
 // The text of one token; of bytes that are no UTF-8, "bytes:\xe2\x80", so that different tokens stay different.
 std::string token_text(const text::Tokenizer& tokenizer, int32_t token);
 
-std::string dumped(const Json& json);  // what a model wrote may be no UTF-8: such bytes are replaced
 // `cached`: of the prompt's tokens, those whose keys and values were there already.
 Json usage(size_t prompt_tokens, size_t completion_tokens, size_t cached = 0);
 // "stop" or "length"; null while an answer goes on.

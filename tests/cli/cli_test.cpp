@@ -152,7 +152,7 @@ TEST(CliTest, cache_writes_shards_and_names_what_is_wrong) {
   expect(ken(run + " --tokens last,name --layers 0-1"), 2, "other settings: 'points'");
   expect(ken(run + " --tokens nane"), 2, "did you mean name");
   expect(ken(run + " --layers 1-0"), 2, "ends before it begins");
-  expect(ken(run + " --layers one"), 2, "--layers 0,4-7");
+  expect(ken(run + " --layers one"), 2, "write 0,4-7");
   expect(ken(run + " --layers 2"), 2, "layers 0 to 1");
   expect(ken(run + " --type q8_0"), 2, "f32 or bf16");
   expect(ken(run + " --point blocks.0.hook_resid_pots"), 2, "did you mean");
