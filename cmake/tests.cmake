@@ -58,6 +58,7 @@ endforeach()
 file(GLOB BENCH_FILES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.cpp)
 if(BENCH_FILES)
   add_executable(ken_bench ${BENCH_FILES})
+  # An executable would get -fPIE, and the precompiled header was made with -fPIC.
   set_target_properties(ken_bench PROPERTIES POSITION_INDEPENDENT_CODE OFF)
   target_compile_options(ken_bench PRIVATE -fPIC)
   target_precompile_headers(ken_bench REUSE_FROM ken_torch)

@@ -1,7 +1,7 @@
 # Most of what a file costs to compile is its headers and the templates that they leave behind: eight files in one go
-# take a quarter of the time of eight alone. So generated files include those of a folder, some eight each. They share
+# take a quarter of the time of eight alone. So generated files include those of a folder, up to twelve each. They share
 # a scope: a file without a header keeps its names in a namespace of its own (ken::tasks::cad_claim_file).
-option(KEN_UNITY "compile the files of a folder some eight at a time" ON)
+option(KEN_UNITY "compile the files of a folder up to twelve at a time" ON)
 
 # The sources to compile in place of the files given: generated ones, or the same without KEN_UNITY.
 function(ken_unity OUT)
@@ -20,7 +20,7 @@ function(ken_unity OUT)
   set(generated)
   foreach(folder ${folders})
     list(LENGTH files_${folder} count)
-    math(EXPR groups "(${count} + 7) / 8")
+    math(EXPR groups "(${count} + 11) / 12")
     set(index 0)
     foreach(path ${files_${folder}})
       math(EXPR group "${index} * ${groups} / ${count}")

@@ -148,7 +148,8 @@ void add(CLI::App& app) {
       ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();
   app.add_option("--kept-blocks", o.kept_blocks,
-                 "of lora's step: blocks that keep their activations, the others' are computed again; -1 = all")
+                 "of lora's steps: blocks that keep their activations, the others' are computed again; -1 = all")
+      ->delimiter(',')
       ->capture_default_str();
   app.add_option("--repeat", o.repeat, "timings, of which the best counts")
       ->check(CLI::Range(1, 1000))

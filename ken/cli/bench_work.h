@@ -8,9 +8,9 @@ struct BenchOptions {
   nn::Compute compute = nn::Compute::fast;
   int64_t tokens = 0;  // of a prefill; 0: 512, or as many as the context holds
   std::vector<int64_t> rows{1, 4, 16, 64};
-  int64_t new_tokens = 0;    // of decode, a row; 0: up to 32, as many as take a third of a second
-  int repeat = 3;            // the best counts
-  int64_t kept_blocks = -1;  // of lora's step; see model::ForwardOptions
+  int64_t new_tokens = 0;                // of decode, a row; 0: up to 32, as many as take a third of a second
+  int repeat = 3;                        // the best counts
+  std::vector<int64_t> kept_blocks{-1};  // of lora's steps; see model::ForwardOptions
 };
 
 struct Measured {

@@ -22,7 +22,7 @@ readout::Rows rows_of(std::vector<int32_t> prompt, const std::vector<int32_t>& w
   return {std::move(prompt), first};
 }
 
-std::vector<int32_t> tokens_of(const AnalysisInput& input, const generate::Request& request) {
+std::vector<int32_t> prompt_tokens_of(const AnalysisInput& input, const generate::Request& request) {
   return generate::prompt_ids(input.model, request.prompt.text, request.prompt.chat.get());
 }
 
@@ -44,7 +44,7 @@ std::vector<std::string> of_relation(ConceptPrompts& items, const AnalysisInput&
   const auto names = class_names(items.questions);
   std::vector<std::string> labels;
   for (size_t i = 0; i < items.questions.facts.size(); ++i) {
-    items.prompts.push_back(tokens_of(input, items.questions.requests[i]));
+    items.prompts.push_back(prompt_tokens_of(input, items.questions.requests[i]));
     items.written.push_back(items.questions.given[i].tokens);
     items.groups.push_back(items.questions.facts[i]->group);
     const auto found = names.find(data::normalize_answer(items.questions.given[i].text));
@@ -119,7 +119,7 @@ Others other_questions(const AnalysisInput& input, const std::string& relation, 
     if (fold[i] < judged_folds)
       judged.push_back(i);
     else
-      others.rows.push_back(rows_of(tokens_of(input, asked.requests[i]), asked.given[i].tokens, last));
+      others.rows.push_back(rows_of(prompt_tokens_of(input, asked.requests[i]), asked.given[i].tokens, last));
   }
   others.judged = asked.of(judged);
   const data::Texts texts = input.some_texts();

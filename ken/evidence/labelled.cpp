@@ -19,15 +19,15 @@ bool occurs(const std::string& words, const std::string& text) {
 }
 
 // The given facts with their closed-book answers.
-struct Asked {
+struct AskedClosedBook {
   std::vector<data::Fact> facts;
   std::vector<std::string> prompts;
   std::vector<generate::Generated> answers;
   bool right(size_t i) const { return data::same_answer(answers[i].text, facts[i].answers); }
 };
 
-Asked ask_closed_book(const readout::AnalysisInput& input, std::vector<data::Fact> facts) {
-  Asked asked{std::move(facts), {}, {}};
+AskedClosedBook ask_closed_book(const readout::AnalysisInput& input, std::vector<data::Fact> facts) {
+  AskedClosedBook asked{std::move(facts), {}, {}};
   std::vector<generate::Request> requests;
   for (const auto& fact : asked.facts) {
     requests.push_back(closed_book(fact, input.style));
@@ -96,7 +96,7 @@ std::set<std::string> known_facts(const readout::AnalysisInput& input, const Pas
   for (const auto& item : passages.cases) ids.insert(item.fact);
   std::vector<data::Fact> asked_facts;
   for (const auto& id : ids) asked_facts.push_back(*facts.at(id));
-  const Asked asked = ask_closed_book(input, std::move(asked_facts));
+  const AskedClosedBook asked = ask_closed_book(input, std::move(asked_facts));
   for (size_t i = 0; i < asked.facts.size(); ++i)
     if (asked.right(i) == known) result.insert(asked.facts[i].id);
   return result;
@@ -119,7 +119,8 @@ LabelledSet correctness_set(const readout::AnalysisInput& input, size_t max_item
   std::copy_if(all.begin(), all.end(), std::back_inserter(named),
                [&](size_t i) { return occurs(facts[i].subject, facts[i].question); });
   const bool with_subject = 2 * named.size() >= all.size();
-  const Asked asked = ask_closed_book(input, pick(facts, draw(with_subject ? named : all, max_items, input.seed)));
+  const AskedClosedBook asked =
+      ask_closed_book(input, pick(facts, draw(with_subject ? named : all, max_items, input.seed)));
   LabelledSet set;
   for (size_t i = 0; i < asked.facts.size(); ++i) {
     const data::Fact& fact = asked.facts[i];

@@ -4,7 +4,7 @@
 namespace ken::evidence {
 namespace {
 
-Json to_json(const generate::Generated& g) {
+Json saved_json(const generate::Generated& g) {
   Json json{{"text", g.text},         {"tokens", g.tokens},
             {"logprobs", g.logprobs}, {"entropies", g.entropies},
             {"margins", g.margins},   {"certainties", g.certainties},
@@ -63,8 +63,8 @@ void check(const Evidence& e) {
 
 Json to_json(const Evidence& e) {
   Json samples = Json::array();
-  for (const auto& sample : e.samples) samples.push_back(to_json(sample));
-  Json json{{"prompt", e.prompt}, {"question", e.question}, {"greedy", to_json(e.greedy)}, {"samples", samples}};
+  for (const auto& sample : e.samples) samples.push_back(saved_json(sample));
+  Json json{{"prompt", e.prompt}, {"question", e.question}, {"greedy", saved_json(e.greedy)}, {"samples", samples}};
   if (!e.aliases.empty()) json["aliases"] = e.aliases;
   for (const auto& [name, reading] : e.readings)
     json["readings"][name] = {{"logprobs", reading.logprobs}, {"entropies", reading.entropies}};

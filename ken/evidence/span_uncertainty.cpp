@@ -9,7 +9,7 @@
 namespace ken::evidence {
 namespace {
 
-std::vector<double> probabilities(const std::vector<double>& logprobs) {
+std::vector<double> span_probabilities(const std::vector<double>& logprobs) {
   std::vector<double> p;
   for (const double l : logprobs) p.push_back(std::exp(l));
   return p;
@@ -47,9 +47,9 @@ std::vector<PairScores> score_pairs(const model::Model& model, const std::vector
   const auto scores = score_tokens(model, asked, compute);
   size_t next = 0;
   for (auto& pair : pairs) {
-    pair.own = probabilities(scores[next++][0].logprobs);
+    pair.own = span_probabilities(scores[next++][0].logprobs);
     if (pair.candidates.empty()) continue;
-    for (const auto& score : scores[next++]) pair.behind.push_back(probabilities(score.logprobs));
+    for (const auto& score : scores[next++]) pair.behind.push_back(span_probabilities(score.logprobs));
   }
   return pairs;
 }

@@ -18,7 +18,7 @@ constexpr std::array<const char*, 3> names = {"true", "false", "neither"};
 using Facts = std::map<std::string, const data::Fact*>;
 
 // A statement and the fact that it is about, if any.
-struct Source {
+struct StatementSource {
   Statement statement;
   const data::Fact* fact = nullptr;
 };
@@ -32,8 +32,8 @@ void cut_at(Statement& statement, const std::vector<std::string>& values) {
   }
 }
 
-Source of_claim(const data::Claim& claim, const Facts& facts) {
-  Source source;
+StatementSource of_claim(const data::Claim& claim, const Facts& facts) {
+  StatementSource source;
   Statement& statement = source.statement;
   const Json& extra = claim.extra;
   const auto word = [&](const char* name) {
@@ -50,22 +50,24 @@ Source of_claim(const data::Claim& claim, const Facts& facts) {
 }
 
 // A fact's own statement, and the same with another fact's answer.
-void add_own_statements(const readout::AnalysisInput& input, const Facts& facts, std::vector<Source>& sources) {
+void add_own_statements(const readout::AnalysisInput& input, const Facts& facts,
+                        std::vector<StatementSource>& sources) {
   for (const auto& fact : input.facts.facts) {
     if (fact.statement.empty()) continue;
-    Source source{{fact.statement, "", "", Kind::yes, fact.group, fact.relation}, &fact};
+    StatementSource source{{fact.statement, "", "", Kind::yes, fact.group, fact.relation}, &fact};
     cut_at(source.statement, fact.answers);
     sources.push_back(std::move(source));
   }
   for (const auto& swap : data::swap_contexts(input.facts, input.seed, input.facts.facts.size())) {
     const data::Fact* fact = facts.at(swap.fact);
-    Source source{{swap.context, "", "", Kind::no, fact->group, fact->relation}, fact};
+    StatementSource source{{swap.context, "", "", Kind::no, fact->group, fact->relation}, fact};
     cut_at(source.statement, swap.context_answers);
     sources.push_back(std::move(source));
   }
 }
 
-std::set<const data::Fact*> answered_rightly(const readout::AnalysisInput& input, const std::vector<Source>& sources) {
+std::set<const data::Fact*> answered_rightly(const readout::AnalysisInput& input,
+                                             const std::vector<StatementSource>& sources) {
   std::set<std::string> ids;
   std::vector<const data::Fact*> asked;
   std::vector<generate::Request> requests;
@@ -102,7 +104,7 @@ std::vector<Statement> balanced_kinds(std::array<std::vector<Statement>, 3> of_k
 std::vector<Statement> statements(const readout::AnalysisInput& input, size_t max_items, bool known) {
   Facts facts;
   for (const auto& fact : input.facts.facts) facts.emplace(fact.id, &fact);
-  std::vector<Source> sources;
+  std::vector<StatementSource> sources;
   bool judged = false;
   for (const auto& claim : input.facts.claims) {
     sources.push_back(of_claim(claim, facts));

@@ -20,7 +20,7 @@ constexpr uint32_t end_mark = 0x06054b50, end64_mark = 0x06064b50, locator_mark 
                    local_mark = 0x04034b50;
 constexpr uint64_t most_bytes = uint64_t{1} << 36;  // of all arrays together
 constexpr uint64_t most_ratio = 1100;               // deflate gives at most 1032 bytes for one
-constexpr size_t most_members = 4096, most_header = 1 << 16, rank_limit = 8;
+constexpr size_t most_members = 4096, most_header = 1 << 16, most_dimensions = 8;
 
 // Bytes with a bound: every read says what it was for.
 struct ZipReader {
@@ -149,7 +149,7 @@ std::vector<std::byte> inflated(const ZipReader& file, const Member& m, std::spa
   return out;
 }
 
-std::vector<std::byte> bytes_of(const ZipReader& file, const Member& m) {
+std::vector<std::byte> member_bytes(const ZipReader& file, const Member& m) {
   if (file.number<uint32_t>(m.header, "a local header") != local_mark)
     file.refuse("{} has no local header", shown(m.name));
   const uint64_t begin = m.header + 30 + file.number<uint16_t>(m.header + 26, "a length") +
@@ -225,7 +225,8 @@ class NpyHeader {
         if (__builtin_mul_overflow(value, int64_t{10}, &value) ||
             __builtin_add_overflow(value, text_[at] - '0', &value))
           file_.refuse("the shape of {} is too large", shown(member_));
-      if (at == first || result.size() == rank_limit) file_.refuse("the shape of {} cannot be read", shown(member_));
+      if (at == first || result.size() == most_dimensions)
+        file_.refuse("the shape of {} cannot be read", shown(member_));
       result.push_back(value);
     }
     return result;
@@ -299,7 +300,7 @@ std::shared_ptr<const TensorFile> read_npz(std::span<const std::byte> bytes, con
   const auto members = members_of(file);
   kept->reserve(members.size());
   for (const Member& member : members) {
-    kept->push_back(bytes_of(file, member));
+    kept->push_back(member_bytes(file, member));
     result->tensors.push_back(array_of(file, member.name, kept->back()));
   }
   result->owner = kept;

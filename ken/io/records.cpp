@@ -80,10 +80,10 @@ void refuse_other_formats(std::string_view text, const std::string& name) {
 
 // Where the object that begins at `begin` ends (one past its brace), looking at brackets and strings only; the text's
 // end when it does not close. Counts the fields of its outermost level.
-struct Extent {
+struct Measured {
   size_t end = 0, fields = 0;
 };
-Extent measure_object(const Source& in, size_t begin, size_t line) {
+Measured measure_object(const Source& in, size_t begin, size_t line) {
   std::array<size_t, deepest> fields{};
   size_t depth = 0;
   bool quoted = false;
@@ -107,7 +107,7 @@ Extent measure_object(const Source& in, size_t begin, size_t line) {
   return {in.text.size(), fields[0]};
 }
 
-Record parse_object(const Source& in, size_t begin, const Extent& extent, size_t line) {
+Record parse_object(const Source& in, size_t begin, const Measured& extent, size_t line) {
   const std::string_view text = in.text.substr(begin, extent.end - begin);
   Record record{nullptr, line};
   try {
@@ -132,7 +132,7 @@ std::vector<Record> parse_jsonl(const Source& in) {
     while (begin < end && is_space(in.text[begin])) ++begin;
     if (begin < end) {
       if (in.text[begin] != '{') in.refuse(line, "expected one JSON object a line");
-      const Extent extent = measure_object(row, begin, line);
+      const Measured extent = measure_object(row, begin, line);
       if (in.text[extent.end - 1] != '}' && newlines(in.text.substr(end)) > 0 && records.empty()) {
         in.refuse(line, "expected one JSON object a line; put a document of many lines into an array: [{{...}}, ...]");
       }
@@ -157,7 +157,7 @@ std::vector<Record> parse_array(const Source& in, size_t begin) {
   size_t i = next(begin + 1);
   while (in.text[i] != ']' || !records.empty()) {
     if (in.text[i] != '{') in.refuse(line, "expected a JSON object as element {} of the array", records.size() + 1);
-    const Extent extent = measure_object(in, i, line);
+    const Measured extent = measure_object(in, i, line);
     records.push_back(parse_object(in, i, extent, line));
     line += newlines(in.text.substr(i, extent.end - i));
     i = next(extent.end);

@@ -47,7 +47,7 @@ constexpr std::array types{
     TypeRow{"C64", 8},
 };
 
-const TypeRow* find_type(std::string_view name) {
+const TypeRow* type_named(std::string_view name) {
   for (const TypeRow& type : types)
     if (type.name == name) return &type;
   return nullptr;
@@ -181,7 +181,7 @@ void check_entry(const Entry& entry, uint64_t size, const std::string& file) {
   }
   const auto elements = checked_elements(entry.shape);
   if (!elements) fail("safetensors", "{}: the shape of tensor {} is too large", file, shown(entry.name));
-  const TypeRow* type = find_type(entry.dtype);
+  const TypeRow* type = type_named(entry.dtype);
   if (type && (uint64_t(*elements) > size / type->bytes || uint64_t(*elements) * type->bytes != end - begin)) {
     fail("safetensors", "{}: tensor {} has {} bytes, but its shape and {} need {} x {}; the file is damaged", file,
          shown(entry.name), end - begin, type->name, *elements, type->bytes);
@@ -242,7 +242,7 @@ void read_safetensors(std::span<const std::byte> bytes, TensorFile& file) {
   for (const Entry& entry : entries) check_entry(entry, data.size(), file.name);
   check_layout(entries, data.size(), file.name);
   for (Entry& entry : entries) {
-    const TypeRow* type = find_type(entry.dtype);
+    const TypeRow* type = type_named(entry.dtype);
     if (!type || !type->dtype) {
       file.unsupported.push_back(
           fmt::format("{}: type {}", entry.name, type ? std::string(type->name) : shown(entry.dtype)));

@@ -12,7 +12,7 @@ namespace {
 constexpr const char* architecture = "controlvector";
 constexpr int64_t most_layers = 100000;
 
-int64_t layer_of(const std::string& tensor, const std::string& file) {
+int64_t layer_of_name(const std::string& tensor, const std::string& file) {
   constexpr std::string_view prefix = "direction.";
   int64_t layer = -1;
   const char* end = tensor.data() + tensor.size();
@@ -62,7 +62,7 @@ ControlVector load_control_vector(const fs::path& path) {
   vector.operation = file->metadata.text("ken.steer.operation", vector.operation);
   vector.mean_norm = file->metadata.number("ken.steer.mean_norm", 0.0);
   for (const auto& info : file->tensors) {
-    const int64_t layer = layer_of(info.name, file->name);
+    const int64_t layer = layer_of_name(info.name, file->name);
     if (info.dtype != io::DType::f32 || info.shape.size() != 1 || info.elements() == 0)
       fail("control vector", "{}: {} is {} with {} dimensions; expected F32 with one", file->name, info.name,
            io::dtype_name(info.dtype), info.shape.size());

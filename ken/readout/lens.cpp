@@ -15,15 +15,15 @@ namespace {
 
 constexpr int64_t left_out = 10;  // every tenth text is for judging
 
-std::vector<int32_t> tokens_of(const model::Model& model, const std::string& text) {
+std::vector<int32_t> pass_tokens_of(const model::Model& model, const std::string& text) {
   auto ids = model::prompt_ids(model, text);
   ids.resize(std::min(ids.size(), size_t(model.config.context)));
   return ids;
 }
 
 // Texts by drawn index, either those that lenses are fitted on or those that are left out.
-std::vector<std::vector<int32_t>> draw(const model::Model& model, const data::Texts& texts, int64_t tokens, Rng& rng,
-                                       bool judged) {
+std::vector<std::vector<int32_t>> draw_rows(const model::Model& model, const data::Texts& texts, int64_t tokens,
+                                            Rng& rng, bool judged) {
   if (texts.count < 2 * left_out)
     fail("lens", "{} holds {} texts; a lens is fitted on {} or more", texts.name, texts.count, 2 * left_out);
   std::vector<std::vector<int32_t>> result;
@@ -31,7 +31,7 @@ std::vector<std::vector<int32_t>> draw(const model::Model& model, const data::Te
   for (int64_t total = 0; total < tokens;) {
     const int64_t block = int64_t(rng.below(uint64_t(blocks)));
     const int64_t place = judged ? 0 : 1 + int64_t(rng.below(left_out - 1));
-    auto ids = tokens_of(model, texts.at(block * left_out + place));
+    auto ids = pass_tokens_of(model, texts.at(block * left_out + place));
     if (ids.empty()) {
       ++total;  // a file of empty texts must end
       continue;
@@ -146,7 +146,7 @@ Lens fit_lens(const model::Model& model, const data::Texts& texts, const LensOpt
   LensFitter fitter(model, options);
   Rng rng(options.seed, 1);
   for (int64_t i = 0; i < options.steps; ++i) {
-    const auto sequences = draw(model, texts, options.tokens, rng, false);
+    const auto sequences = draw_rows(model, texts, options.tokens, rng, false);
     // Momentum multiplies the step by 1 / (1 - momentum) in the long run; the rate is that of the whole step.
     const double falling = 1 - double(i) / double(options.steps);
     const double loss = fitter.step(sequences, options.rate * (1 - options.momentum) * falling);
@@ -158,7 +158,7 @@ Lens fit_lens(const model::Model& model, const data::Texts& texts, const LensOpt
 std::vector<std::vector<int32_t>> held_out_texts(const model::Model& model, const data::Texts& texts, int64_t tokens,
                                                  uint64_t seed) {
   Rng rng(seed, 2);
-  return draw(model, texts, tokens, rng, true);
+  return draw_rows(model, texts, tokens, rng, true);
 }
 
 Pass states_of(const model::Model& model, const std::vector<std::vector<int32_t>>& sequences, nn::Compute compute) {

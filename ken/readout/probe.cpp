@@ -19,7 +19,7 @@ constexpr int steps_a_factor = 3;                     // a factored Hessian cost
 constexpr double small_step = 1e-9;                   // g . H^-1 g, relative to the loss
 constexpr int64_t solved_at_once = int64_t{1} << 18;  // of features solved together: 2 MiB, which stay in a cache
 
-using Rows = std::vector<int64_t>;
+using FoldRows = std::vector<int64_t>;
 
 // w.z + b over standardised features z = (x - mean) * scale; a constant feature has scale 0.
 struct Line {
@@ -209,11 +209,11 @@ class Training {
 };
 
 // The folds that hold items, each with its items.
-std::vector<Rows> folds_of(const std::vector<std::string>& groups, const FitOptions& options) {
+std::vector<FoldRows> folds_of(const std::vector<std::string>& groups, const FitOptions& options) {
   const auto fold = stats::grouped_folds(groups, options.folds, options.seed);
-  std::vector<Rows> folds(size_t(options.folds), Rows());
+  std::vector<FoldRows> folds(size_t(options.folds), FoldRows());
   for (size_t i = 0; i < fold.size(); ++i) folds[size_t(fold[i])].push_back(int64_t(i));
-  std::erase_if(folds, [](const Rows& rows) { return rows.empty(); });
+  std::erase_if(folds, [](const FoldRows& rows) { return rows.empty(); });
   const size_t least = options.strengths.size() > 1 ? 3 : 2;  // choosing the strength leaves two folds out
   if (folds.size() < least)
     fail("probe", "the items' groups fill {} of {} folds, but {} are needed; give items of more groups", folds.size(),
@@ -223,18 +223,18 @@ std::vector<Rows> folds_of(const std::vector<std::string>& groups, const FitOpti
 
 struct Problem {
   Tensor x, y;  // [P, n, d], [n], f64
-  const std::vector<Rows>& folds;
+  const std::vector<FoldRows>& folds;
   const FitOptions& options;
   std::vector<Training::Neighbour> whole = {};  // by strength, of every item: where the fits without some folds start
 
   int64_t count() const { return x.size(0); }
   int64_t strengths() const { return int64_t(options.strengths.size()); }
-  Tensor items(const Rows& rows) const { return x.index_select(1, index_of(rows)); }
-  Tensor labels(const Rows& rows) const { return y.index_select(0, index_of(rows)); }
+  Tensor items(const FoldRows& rows) const { return x.index_select(1, index_of(rows)); }
+  Tensor labels(const FoldRows& rows) const { return y.index_select(0, index_of(rows)); }
 
   // Every item outside the folds a and b.
   Training without(size_t a, size_t b) const {
-    Rows rows;
+    FoldRows rows;
     for (size_t f = 0; f < folds.size(); ++f)
       if (f != a && f != b) rows.insert(rows.end(), folds[f].begin(), folds[f].end());
     std::sort(rows.begin(), rows.end());
@@ -273,7 +273,7 @@ Tensor inner_losses(const Problem& p) {
   return loss;
 }
 
-// Rows of candidates [strengths, P, ...] chosen by best [P] -> [P, ...].
+// FoldRows of candidates [strengths, P, ...] chosen by best [P] -> [P, ...].
 Tensor choose(const Tensor& candidates, const Tensor& best) {
   std::vector<Tensor> result;
   for (int64_t p = 0; p < best.size(0); ++p) result.push_back(candidates[best[p].item<int64_t>()][p]);
@@ -321,8 +321,8 @@ void fit_chunk(Problem p, int64_t first, Fit& fit) {
   }
 }
 
-void check(const Tensor& x, const std::vector<int>& labels, const std::vector<std::string>& groups,
-           const FitOptions& options) {
+void check_probe_items(const Tensor& x, const std::vector<int>& labels, const std::vector<std::string>& groups,
+                       const FitOptions& options) {
   const size_t n = labels.size();
   if (x.dim() != 3 || x.size(1) != int64_t(n) || groups.size() != n)
     fail("probe", "{} labels and {} groups for features of {} dimensions; x must be [problems, items, d]", n,
@@ -343,10 +343,10 @@ void check(const Tensor& x, const std::vector<int>& labels, const std::vector<st
 Fit fit_logistic(const Tensor& x, const std::vector<int>& labels, const std::vector<std::string>& groups,
                  const FitOptions& options) {
   const at::NoGradGuard no_gradients;
-  check(x, labels, groups, options);
+  check_probe_items(x, labels, groups, options);
   FitOptions sorted = options;  // the strongest penalty first: each fit starts from the one before
   std::sort(sorted.strengths.begin(), sorted.strengths.end());
-  const std::vector<Rows> folds = folds_of(groups, sorted);
+  const std::vector<FoldRows> folds = folds_of(groups, sorted);
   const Tensor y = at::tensor(at::ArrayRef<int>(labels), at::kInt).to(at::kDouble);
   const int64_t count = x.size(0), size = std::max<int64_t>(1, x.size(1) * (x.size(2) + 1));
   const int64_t chunk = std::max<int64_t>(1, solved_at_once / size), chunks = (count + chunk - 1) / chunk;

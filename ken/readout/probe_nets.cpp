@@ -1,5 +1,5 @@
-// Nets trained by Adam (Kingma and Ba, arXiv 1412.6980), P of them side by side with batched products; the gradient is
-// written out, as it is a few lines and a tape over so small products costs more than they do.
+// Nets trained by Adam (Kingma and Ba, arXiv 1412.6980), P of them side by side with batched products; the gradient
+// is written out, as it is a few lines and a tape over so small products costs more than they do.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -77,9 +77,9 @@ struct Net {
   }
 };
 
-class Adam {
+class NetAdam {
  public:
-  explicit Adam(const Net& net) {
+  explicit NetAdam(const Net& net) {
     for (const Tensor& part : net.parts)
       first_.push_back(at::zeros_like(part)), second_.push_back(at::zeros_like(part));
   }
@@ -135,7 +135,7 @@ class Trainer {
     Trained result{{}, options_.standardise ? fit_scaler(raw) : no_scaler(raw)};
     Rng rng(options_.seed, stream);
     Net net = Net::start(x_.size(0), x_.size(2), options_.hidden, rng);
-    Adam adam(net);
+    NetAdam adam(net);
     result.net = net.clone();
     const Tensor features = result.scaler(raw), labels = y_.index_select(0, index_of(learn));
     const Tensor aside = validate.empty() ? Tensor() : result.scaler(x_.index_select(1, index_of(validate)));
@@ -171,7 +171,7 @@ class Trainer {
            validate.size());
     return {oversampled(learn, items_.cells), oversampled(validate, items_.cells)};
   }
-  void run_epoch(Net& net, Adam& adam, const Tensor& features, const Tensor& labels, double rate, Rng& rng) const {
+  void run_epoch(Net& net, NetAdam& adam, const Tensor& features, const Tensor& labels, double rate, Rng& rng) const {
     NetRows order(size_t(features.size(1)), 0);
     for (size_t i = 0; i < order.size(); ++i) order[i] = int64_t(i);
     rng.shuffle(order);

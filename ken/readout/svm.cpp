@@ -14,7 +14,7 @@
 namespace ken::readout {
 namespace {
 
-constexpr int most_steps = 100, most_halvings = 40, most_products = 400;
+constexpr int most_steps = 100, svm_halvings = 40, most_products = 400;
 constexpr int64_t largest_factor = 1024;  // features up to which the Hessian is factored
 constexpr double small_gradient = 1e-7;   // of the first gradient
 constexpr double free_ridge = 1e-6;       // of the bias, and of directions that no item bends
@@ -75,10 +75,10 @@ Tensor minimise(const SquaredHinge& problem, Tensor u) {
     if (size <= small_gradient * (1 + first)) break;
     const Tensor step = problem.newton_step(gradient, slack);
     double length = 1;
-    for (int halving = 0; halving <= most_halvings; ++halving, length /= 2) {
+    for (int halving = 0; halving <= svm_halvings; ++halving, length /= 2) {
       const Tensor next = u - length * step, there = problem.slack(next);
       const double reached = problem.loss(next, there);
-      if (halving == most_halvings) return u;  // rounding allows no better
+      if (halving == svm_halvings) return u;  // rounding allows no better
       if (!(reached < loss)) continue;
       u = next, slack = there, loss = reached;
       break;

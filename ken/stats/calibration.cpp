@@ -9,7 +9,7 @@
 namespace ken::stats {
 namespace {
 
-double nll(std::span<const double> probability, std::span<const int> right, double temperature) {
+double tempered_nll(std::span<const double> probability, std::span<const int> right, double temperature) {
   double sum = 0;
   for (size_t i = 0; i < right.size(); ++i) {
     const double z = logit(probability[i]) / temperature * (right[i] ? -1 : 1);
@@ -31,7 +31,7 @@ double fit_temperature(std::span<const double> probability, std::span<const int>
   double low = std::log(0.05), high = std::log(20.0);
   while (high - low > 1e-6) {
     const double a = high - golden * (high - low), b = low + golden * (high - low);
-    if (nll(probability, right, std::exp(a)) < nll(probability, right, std::exp(b)))
+    if (tempered_nll(probability, right, std::exp(a)) < tempered_nll(probability, right, std::exp(b)))
       high = b;
     else
       low = a;

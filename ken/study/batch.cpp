@@ -31,7 +31,7 @@ struct Draft {
   Names after;
 };
 
-Json parse_json(std::string_view text, const std::string& place) {
+Json parse_batch_json(std::string_view text, const std::string& place) {
   const auto bounded = [&](int depth, Json::parse_event_t, Json&) {
     if (size_t(depth) > deepest) fail_usage("run", "{}: JSON nested deeper than {}", place, deepest);
     return true;
@@ -130,7 +130,7 @@ class Reader {
     // An object that ends with its line while the text goes on is the first of many, one a line.
     const Json line = Json::parse(first, nullptr, false);
     if (line.is_object() && (line.contains("run") || first.size() < whole.size())) return read_lines(text);
-    read_document(parse_json(whole, file_));
+    read_document(parse_batch_json(whole, file_));
   }
 
   void read_lines(std::string_view text) {
@@ -144,7 +144,7 @@ class Reader {
       if (line.empty() || line[0] == '#') continue;
       const std::string place = fmt::format("{}:{}", file_, number), id = std::to_string(number);
       if (line[0] == '{')
-        add_command(parse_json(line, place), place, id);
+        add_command(parse_batch_json(line, place), place, id);
       else
         entries_.push_back({id, place, words_of(line, place), {}});
     }

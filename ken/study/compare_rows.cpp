@@ -82,14 +82,14 @@ Pairs pairs_of(const StudyData& a, const StudyData& b) {
   return pairs;
 }
 
-Pairs where(const Pairs& pairs, const std::function<bool(const Asked&)>& keep) {
+Pairs pairs_where(const Pairs& pairs, const std::function<bool(const Asked&)>& keep) {
   Pairs kept;
   std::copy_if(pairs.begin(), pairs.end(), std::back_inserter(kept), [&](const Pair& p) { return keep(*p.first); });
   return kept;
 }
 
 // Evenly spread, so that the examples are no hand-picked ones.
-Json examples(const Pairs& pairs) {
+Json paired_examples(const Pairs& pairs) {
   Json list = Json::array();
   const size_t step = std::max<size_t>(1, pairs.size() / most_examples);
   for (size_t i = 0; i < pairs.size() && list.size() < most_examples; i += step) {
@@ -136,13 +136,13 @@ class Paired {
     for (const auto& relation : relations) {
       const std::string label = relation.empty() ? "all" : relation;  // as the study names it
       add("recall.by_relation[" + label + "].accuracy", "right answers, " + label,
-          where(pairs, [&](const Asked& asked) { return asked.relation == relation; }), right);
+          pairs_where(pairs, [&](const Asked& asked) { return asked.relation == relation; }), right);
     }
   }
 
   void context(const Pairs& pairs) {
     const auto conflicts = [&](const std::string& intent) {
-      return where(pairs, [=](const Asked& a) { return a.kind == "conflict" && a.intent == intent; });
+      return pairs_where(pairs, [=](const Asked& a) { return a.kind == "conflict" && a.intent == intent; });
     };
     const Pairs plain = conflicts("none");
     for (const char* side : {"context", "memory", "neither"}) {
@@ -158,7 +158,7 @@ class Paired {
           [intent](const Asked& asked) { return asked.followed == intent; });
     for (const auto& [kind, label] : {std::pair{"agree", "passage agrees"}, {"irrelevant", "passage is irrelevant"}})
       add(fmt::format("conflict.reading[{}].accuracy", label), fmt::format("right answers, {}", label),
-          where(pairs, [kind = kind](const Asked& asked) { return asked.kind == kind; }),
+          pairs_where(pairs, [kind = kind](const Asked& asked) { return asked.kind == kind; }),
           [](const Asked& asked) { return asked.right; });
   }
 
@@ -169,7 +169,7 @@ class Paired {
     std::vector<std::pair<std::string, Pairs>> groups;
     for (const std::string& label : bands(study_, section))
       if (const auto band = band_of(label))
-        groups.emplace_back(label, where(pairs, [&](const Asked& asked) {
+        groups.emplace_back(label, pairs_where(pairs, [&](const Asked& asked) {
                               return asked.exposure >= band->first && asked.exposure <= band->second;
                             }));
     return groups;
@@ -196,7 +196,7 @@ class Paired {
                      {"difference", double(b - a) / double(n)},
                      {"test", "McNemar"},
                      {"p", stats::mcnemar_exact(a, b)},
-                     {"examples", {{"only_a", examples(only_a)}, {"only_b", examples(only_b)}}}});
+                     {"examples", {{"only_a", paired_examples(only_a)}, {"only_b", paired_examples(only_b)}}}});
   }
 
   const Json& study_;
@@ -224,8 +224,8 @@ StudyData read_study(const fs::path& path) {
 Json compare_rows(const StudyData& a, const StudyData& b) {
   const Pairs pairs = pairs_of(a, b);
   Paired paired(a.study);
-  paired.recall(where(pairs, [](const Asked& asked) { return asked.stage == "recall"; }));
-  paired.context(where(pairs, [](const Asked& asked) { return asked.stage == "context"; }));
+  paired.recall(pairs_where(pairs, [](const Asked& asked) { return asked.stage == "recall"; }));
+  paired.context(pairs_where(pairs, [](const Asked& asked) { return asked.stage == "context"; }));
   return paired.result();
 }
 

@@ -64,7 +64,7 @@ class Splitter {
   std::vector<std::string> words_;
 };
 
-bool plain(std::string_view word) {
+bool plain_word(std::string_view word) {
   constexpr std::string_view safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
   return !word.empty() && word.find_first_not_of(safe) == std::string_view::npos;
 }
@@ -77,7 +77,7 @@ std::string join_words(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) {
     if (!text.empty()) text += ' ';
-    if (plain(word)) {
+    if (plain_word(word)) {
       text += word;
       continue;
     }

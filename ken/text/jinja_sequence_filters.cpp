@@ -8,7 +8,7 @@ namespace ken::text::jinja {
 namespace {
 
 // "a.b.0" -> the member of the member of a value, as groupby, sort, map and their kin name it.
-Value member(const Value& value, const Value& path, const Value* standard) {
+Value member_of(const Value& value, const Value& path, const Value* standard) {
   if (!path.is_text()) return subscript(value, path);
   Value found = value;
   for (const std::string& part : split(path.text(), ".", -1)) {
@@ -27,10 +27,10 @@ Value folded(const Value& value, bool case_sensitive) {
 Value sort_key(const Value& value, const Value& attribute, bool case_sensitive) {
   if (attribute.is_none()) return folded(value, case_sensitive);
   if (!attribute.is_text() || attribute.text().find(',') == std::string::npos)
-    return folded(member(value, attribute, nullptr), case_sensitive);
+    return folded(member_of(value, attribute, nullptr), case_sensitive);
   std::vector<Value> keys;
   for (const std::string& part : split(attribute.text(), ",", -1))
-    keys.push_back(folded(member(value, part, nullptr), case_sensitive));
+    keys.push_back(folded(member_of(value, part, nullptr), case_sensitive));
   return make_list(std::move(keys));
 }
 
@@ -76,7 +76,7 @@ Value grouped(Interpreter&, const Value& value, const Call& call) {
   const Value standard = arguments.get(1, Value());
   Keyed keyed;
   for (Value& item : iterate(value)) {
-    Value key = member(item, arguments.at(0), arguments.has(1) ? &standard : nullptr);
+    Value key = member_of(item, arguments.at(0), arguments.has(1) ? &standard : nullptr);
     keyed.emplace_back(folded(key, case_sensitive), make_list({key, item}));
   }
   sort_keyed(keyed, false);
@@ -121,7 +121,7 @@ Value sum(Interpreter&, const Value& value, const Call& call) {
   Value total = arguments.get(1, 0);
   if (total.is_text()) fault("sum() can't sum strings");
   for (const Value& item : iterate(value))
-    total = binary("+", total, attribute.is_none() ? item : member(item, attribute, nullptr));
+    total = binary("+", total, attribute.is_none() ? item : member_of(item, attribute, nullptr));
   return total;
 }
 
@@ -132,7 +132,7 @@ Value joined(Interpreter&, const Value& value, const Call& call) {
   bool first = true;
   for (const Value& item : iterate(value)) {
     if (!std::exchange(first, false)) append_text(out, mark);
-    append_text(out, arguments.has(1) && !arguments.at(1).is_none() ? member(item, arguments.at(1), nullptr) : item);
+    append_text(out, arguments.has(1) && !arguments.at(1).is_none() ? member_of(item, arguments.at(1), nullptr) : item);
   }
   return out;
 }
@@ -235,7 +235,7 @@ Value mapped(Interpreter& interpreter, const Value& value, const Call& call) {
     rest.positional.erase(rest.positional.begin());
   }
   for (const Value& item : iterate(value))
-    items.push_back(path ? member(item, *path, standard) : interpreter.filter(name, item, rest));
+    items.push_back(path ? member_of(item, *path, standard) : interpreter.filter(name, item, rest));
   return make_list(std::move(items), Form::generator);
 }
 
@@ -253,7 +253,7 @@ Value selected(Interpreter& interpreter, const Value& value, const Call& call) {
   const Value test = rest.positional.empty() ? Value() : shift();
   std::vector<Value> items;
   for (Value& item : iterate(value)) {
-    const Value subject = on_attribute ? member(item, path, nullptr) : item;
+    const Value subject = on_attribute ? member_of(item, path, nullptr) : item;
     const bool held = test.is_none() ? truth(subject) : interpreter.test(to_text(test).text(), subject, rest);
     step();
     if (held == wanted) items.push_back(std::move(item));
