@@ -22,7 +22,8 @@ struct PanelSlot {
 
 namespace {
 
-constexpr int64_t tile_elements = 1 << 19;  // 2 MB of f32: a widened tile stays in the second-level cache
+// Of a widened tile. Adding the products of many small ones up would take as long as the products.
+constexpr int64_t tile_elements = 1 << 24;
 
 int64_t tile_rows(int64_t in) { return std::max<int64_t>(16, tile_elements / std::max<int64_t>(1, in)); }
 
@@ -69,17 +70,23 @@ Tensor frozen_product(const Tensor& x, const Matrix& w, at::ScalarType type) {
   return product_by_tiles(x, w, type);
 }
 
-// dy W, the tiles widened again.
+// dy W, the tiles widened again; in the type of dy.
 Tensor input_gradient(const Tensor& dy, const Tensor& stored, const quant::Format* format, int64_t in) {
   const int64_t out = dy.size(1), step = tile_rows(in);
-  Tensor dx = at::zeros({dy.size(0), in}, dy.options().dtype(at::kFloat));
+  Tensor dx;
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t end = std::min(out, begin + step);
     const Tensor tile = tile_of(stored, format, in, begin, end, dy.scalar_type());
-    dx += at::mm(dy.narrow(1, begin, end - begin), tile);
+    const Tensor part = at::mm(dy.narrow(1, begin, end - begin), tile);
+    if (end - begin == out)
+      dx = part;
+    else if (begin == 0)
+      dx = part.to(at::kFloat);
+    else
+      dx += part;
   }
   forget_pages(stored.data_ptr(), stored.nbytes());  // the panels are enough for the next pass
-  return dx;
+  return dx.to(dy.scalar_type());
 }
 
 // A frozen stored matrix: the gradient goes to the input only.
@@ -95,7 +102,7 @@ struct FrozenProduct : torch::autograd::Function<FrozenProduct> {
     const Tensor dx =
         input_gradient(grads[0], ctx->get_saved_variables()[0], kernels::format_of(ctx->saved_data["type"].toInt()),
                        ctx->saved_data["in"].toInt());
-    return {dx.to(grads[0].scalar_type()), Tensor(), Tensor()};
+    return {dx, Tensor(), Tensor()};
   }
 };
 
@@ -129,27 +136,28 @@ Tensor product(const Tensor& x, const Matrix& w, Compute compute, at::ScalarType
   return wants_gradient({x}) ? FrozenProduct::apply(x, &w, int64_t(type)) : frozen_product(x, w, type);
 }
 
-// (x A^T) B^T in f32, A [r, in] and B [out, r]. For the gradients x is kept as it came, not widened.
+// (x A^T) B^T in f32, A [r, in] and B [out, r]. For the gradients x is kept as it came, not widened, and x A^T.
 struct LowRankProduct : torch::autograd::Function<LowRankProduct> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& a, const Tensor& b) {
-    ctx->save_for_backward({x, a, b});
-    return at::linear(at::linear(x.to(at::kFloat), a), b);
+    const Tensor inner = at::linear(x.to(at::kFloat), a);  // [T, r]
+    ctx->save_for_backward({x, a, b, inner});
+    return at::linear(inner, b);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const Tensor &a = saved[1], &b = saved[2], x = saved[0].to(at::kFloat), dy = grads[0].to(at::kFloat);
-    const Tensor inner = at::mm(dy, b);  // [T, r]
-    const Tensor da = a.requires_grad() ? at::mm(inner.t(), x) : Tensor();
-    const Tensor db = b.requires_grad() ? at::mm(dy.t(), at::linear(x, a)) : Tensor();
-    return {saved[0].requires_grad() ? at::mm(inner, a).to(saved[0].scalar_type()) : Tensor(), da, db};
+    const Tensor &x = saved[0], &a = saved[1], &b = saved[2], dy = grads[0].to(at::kFloat);
+    const Tensor dinner = at::mm(dy, b);  // [T, r]
+    const Tensor da = a.requires_grad() ? at::mm(dinner.t(), x.to(at::kFloat)) : Tensor();
+    const Tensor db = b.requires_grad() ? at::mm(dy.t(), saved[3]) : Tensor();
+    return {x.requires_grad() ? at::mm(dinner, a).to(x.scalar_type()) : Tensor(), da, db};
   }
 };
 
 // Bias and overlay of a product.
 Tensor completed(Tensor y, const Tensor& input, const Matrix& w) {
   if (w.bias.defined()) y = (y + w.bias).to(y.scalar_type());
-  if (w.low_a.defined()) y = (y + LowRankProduct::apply(input, w.low_a, w.low_b)).to(y.scalar_type());
+  if (w.low_a.defined()) y.add_(LowRankProduct::apply(input, w.low_a, w.low_b));
   return y;
 }
 
