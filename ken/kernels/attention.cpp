@@ -173,7 +173,7 @@ void attend_packed(const QueryRows<T, T>& all, const Tensor& k, const Tensor& v,
 
 std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets,
                                          double scale, int64_t window, double cap) {
-  Tensor z = at::empty_like(q), lse = at::empty({q.size(0), q.size(1)}, q.options().dtype(at::kFloat));
+  Tensor z = fresh_like(q), lse = fresh({q.size(0), q.size(1)}, at::kFloat);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
     QueryRows<T, T> all = rows_of<T>(q, z, k.size(1), scale, window, cap);
@@ -256,7 +256,7 @@ Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& 
   check_pools(k_pool, v_pool);
   TORCH_CHECK(q.scalar_type() == k_pool.scalar_type(), "[attention] queries are ", q.scalar_type(),
               " and the cache holds ", k_pool.scalar_type(), "; make the cache for the same arithmetic");
-  Tensor z = at::empty_like(q);
+  Tensor z = fresh_like(q);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
     attend_paged(rows_of<T>(q, z, k_pool.size(1), scale, window, cap), k_pool, v_pool, table, lengths, offsets);

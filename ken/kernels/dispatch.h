@@ -1,5 +1,6 @@
 // Calls an operation of the "ken" namespace through the torch dispatcher; the handle is looked up once.
 #pragma once
+#include <ATen/EmptyTensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
@@ -13,6 +14,10 @@ template <typename Signature>
 auto operation(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
+
+// Memory for a result on the CPU, past the dispatcher: a kernel of a few KB has no time for it.
+inline at::Tensor fresh(at::IntArrayRef sizes, at::ScalarType type) { return at::detail::empty_cpu(sizes, type); }
+inline at::Tensor fresh_like(const at::Tensor& x) { return fresh(x.sizes(), x.scalar_type()); }
 
 inline bool is_bf16(const at::Tensor& x) { return x.scalar_type() == at::kBFloat16; }
 inline uint16_t* bf16_data(const at::Tensor& x) { return reinterpret_cast<uint16_t*>(x.data_ptr<at::BFloat16>()); }

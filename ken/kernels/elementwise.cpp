@@ -59,7 +59,7 @@ void write_angles(int64_t position, const float* frequency, int64_t half, float*
 
 Tensor rope_angles_cpu(const Tensor& positions, const Tensor& frequencies) {
   const int64_t n = positions.size(0), half = frequencies.size(0);
-  Tensor angles = at::empty({n, 2, half}, frequencies.options());
+  Tensor angles = fresh({n, 2, half}, at::kFloat);
   if (n == 0) return angles;
   const int64_t* position = positions.data_ptr<int64_t>();
   const float* frequency = frequencies.data_ptr<float>();
@@ -75,7 +75,7 @@ Tensor rope_angles_cpu(const Tensor& positions, const Tensor& frequencies) {
     fill(n, rows, position);
     return angles;
   }
-  const Tensor table = at::empty({*most + 1, 2, half}, frequencies.options());
+  const Tensor table = fresh({*most + 1, 2, half}, at::kFloat);
   fill(*most + 1, table.data_ptr<float>(), nullptr);
   for (int64_t t = 0; t < n; ++t)
     std::memcpy(rows + t * 2 * half, table.data_ptr<float>() + position[t] * 2 * half,
@@ -84,7 +84,7 @@ Tensor rope_angles_cpu(const Tensor& positions, const Tensor& frequencies) {
 }
 
 Tensor rope_cpu(const Tensor& x, const Tensor& angles, bool interleaved, double direction) {
-  Tensor y = at::empty_like(x);
+  Tensor y = fresh_like(x);
   const Turn turn{angles.data_ptr<float>(), float(direction), x.size(1), x.size(2), angles.size(2), interleaved};
   at::parallel_for(0, x.size(0), std::max<int64_t>(1, 32768 / std::max<int64_t>(1, x.size(1) * x.size(2))),
                    [&](int64_t begin, int64_t end) {
@@ -127,7 +127,7 @@ KEN_CLONES void swiglu_backward_span(const bf16* dy, const bf16* g, const bf16* 
 constexpr int64_t span_a_task = 16384;
 
 Tensor swiglu_cpu(const Tensor& gate, const Tensor& up) {
-  Tensor y = at::empty_like(gate);
+  Tensor y = fresh_like(gate);
   at::parallel_for(0, gate.numel(), span_a_task, [&](int64_t b, int64_t e) {
     if (is_bf16(gate)) {
       swiglu_span(bf16_data(gate) + b, bf16_data(up) + b, bf16_data(y) + b, e - b);
@@ -139,7 +139,7 @@ Tensor swiglu_cpu(const Tensor& gate, const Tensor& up) {
 }
 
 std::tuple<Tensor, Tensor> swiglu_backward_cpu(const Tensor& dy, const Tensor& gate, const Tensor& up) {
-  Tensor dgate = at::empty_like(gate), dup = at::empty_like(up);
+  Tensor dgate = fresh_like(gate), dup = fresh_like(up);
   at::parallel_for(0, gate.numel(), span_a_task, [&](int64_t b, int64_t e) {
     if (is_bf16(gate)) {
       swiglu_backward_span(bf16_data(dy) + b, bf16_data(gate) + b, bf16_data(up) + b, bf16_data(dgate) + b,

@@ -73,8 +73,8 @@ constexpr int64_t rows_a_task = 32;
 std::tuple<Tensor, Tensor, Tensor> add_rms_norm_cpu(const Tensor& x, const c10::optional<Tensor>& delta,
                                                     const Tensor& weight, double eps, at::ScalarType dtype) {
   const int64_t d = x.size(-1), n = d > 0 ? x.numel() / d : 0;
-  Tensor sum = delta ? at::empty_like(x) : x;
-  Tensor y = at::empty(x.sizes(), x.options().dtype(dtype)), rstd = at::empty({n}, x.options());
+  Tensor sum = delta ? fresh_like(x) : x;
+  Tensor y = fresh(x.sizes(), dtype), rstd = fresh({n}, at::kFloat);
   const float* w = weight.data_ptr<float>();
   float* sums = delta ? sum.data_ptr<float>() : nullptr;
   at::parallel_for(0, n, rows_a_task, [&](int64_t begin, int64_t end) {
@@ -98,7 +98,7 @@ std::tuple<Tensor, Tensor> rms_norm_backward_cpu(const Tensor& dy, const Tensor&
                                                  const Tensor& rstd, const c10::optional<Tensor>& carry) {
   const int64_t d = x.size(-1), n = d > 0 ? x.numel() / d : 0, chunk = 256, chunks = (n + chunk - 1) / chunk;
   const Tensor dyc = dy.contiguous(), carried = carry ? carry->contiguous() : Tensor();
-  Tensor dx = at::empty_like(x), parts = at::zeros({chunks, d}, x.options());
+  Tensor dx = fresh_like(x), parts = at::zeros({chunks, d}, x.options());
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       with_data(dyc, [&](const auto* g) {

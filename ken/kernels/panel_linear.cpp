@@ -67,9 +67,9 @@ struct Inputs {
       rows.bf16 = bf16_data(bf16);
     }
     if (!integers) return;
-    q = at::empty({all, in}, x.options().dtype(at::kChar));
-    scale = at::empty({all, in / 32}, x.options().dtype(at::kFloat));
-    sums = at::empty({all, in / 16}, x.options().dtype(at::kInt));
+    q = fresh({all, in}, at::kChar);
+    scale = fresh({all, in / 32}, at::kFloat);
+    sums = fresh({all, in / 16}, at::kInt);
     auto* to = q.data_ptr<int8_t>();
     rows.q = to, rows.scale = scale.data_ptr<float>(), rows.sums = sums.data_ptr<int32_t>();
     with_data(x, [&](const auto* data) {
@@ -89,7 +89,7 @@ std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at:
   std::vector<int64_t> first{0};  // of each matrix, in panels
   bool integers = false, plain = false;
   for (size_t i = 0; i < levels.size(); ++i) {
-    results.push_back(at::empty({x.size(0), outs[i]}, x.options().dtype(dtype)));
+    results.push_back(fresh({x.size(0), outs[i]}, dtype));
     members.push_back(member(levels[i], scales[i], types[i], outs[i], x.size(1), results.back()));
     first.push_back(first.back() + members.back().panels.count());
     (types[i] == plain_numbers ? plain : integers) = true;
@@ -110,7 +110,7 @@ std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at:
 Tensor linear_f32_cpu(const Tensor& x, const Tensor& stored, int64_t type) {
   const StoredMatrix from = stored_matrix(stored, format_of(type), x.size(1));
   const Panels whole = single_form(from);
-  Tensor y = at::empty({x.size(0), from.out}, x.options());
+  Tensor y = fresh({x.size(0), from.out}, at::kFloat);
   if (x.size(0) == 0) return y;
   const PanelProduct product = product_for(cpu(), whole);
   PanelRows rows;

@@ -9,7 +9,7 @@ namespace {
 Tensor widen_cpu(const Tensor& stored, int64_t type, int64_t columns, int64_t begin, int64_t end,
                  at::ScalarType dtype) {
   const StoredMatrix from = stored_matrix(stored, format_of(type), columns);
-  Tensor out = at::empty({end - begin, columns}, stored.options().dtype(dtype));
+  Tensor out = fresh({end - begin, columns}, dtype);
   const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, columns));
   with_data(out, [&](auto* data) {
     at::parallel_for(begin, end, grain, [&](int64_t first, int64_t last) {

@@ -340,6 +340,9 @@ Output forward(const Model& model, const Batch& batch, const ForwardOptions& opt
 }
 
 Output forward(const Model& model, const Batch& batch, const ForwardOptions& options, const Start* start) {
+  // Without gradients and taps nothing below asks autograd: its layers of the dispatcher are left out.
+  c10::optional<at::AutoDispatchBelowADInplaceOrView> below;
+  if (!at::GradMode::is_enabled() && (!options.taps || options.taps->empty())) below.emplace();
   const Pass pass(model, batch, options);
   Output output;
   output.hidden = pass.run(start);

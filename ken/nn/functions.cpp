@@ -87,13 +87,13 @@ struct AttentionFunction : Function<AttentionFunction> {
 }  // namespace
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, at::ScalarType dtype) {
-  if (wants_gradient({x, weight})) return NormFunction::apply(x.contiguous(), weight, eps, int64_t(dtype));
+  if (wants_gradient(x, weight)) return NormFunction::apply(x.contiguous(), weight, eps, int64_t(dtype));
   return std::get<0>(kernels::rms_norm(x, weight, eps, dtype));
 }
 
 std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, const Tensor& weight, double eps,
                                        at::ScalarType dtype) {
-  if (wants_gradient({x, delta, weight})) {
+  if (wants_gradient(x, delta, weight)) {
     const auto both = AddNormFunction::apply(x, delta, weight, eps, int64_t(dtype));
     return {both[0], both[1]};
   }
@@ -106,15 +106,15 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
 }
 
 Tensor rope(const Tensor& x, const Tensor& angles, bool interleaved) {
-  return wants_gradient({x}) ? RopeFunction::apply(x, angles, interleaved) : kernels::rope(x, angles, interleaved, 1);
+  return wants_gradient(x) ? RopeFunction::apply(x, angles, interleaved) : kernels::rope(x, angles, interleaved, 1);
 }
 
 Tensor swiglu(const Tensor& gate, const Tensor& up) {
-  return wants_gradient({gate, up}) ? SwigluFunction::apply(gate, up) : kernels::swiglu(gate, up);
+  return wants_gradient(gate, up) ? SwigluFunction::apply(gate, up) : kernels::swiglu(gate, up);
 }
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, const kernels::Scores& how) {
-  if (wants_gradient({q, k, v})) return AttentionFunction::apply(q, k, v, offsets, how.scale, how.window, how.cap);
+  if (wants_gradient(q, k, v)) return AttentionFunction::apply(q, k, v, offsets, how.scale, how.window, how.cap);
   return std::get<0>(kernels::attention(q, k, v, offsets, how));
 }
 

@@ -133,7 +133,7 @@ Tensor trained_product(const Tensor& x, const Matrix& w, Compute compute) {
 Tensor product(const Tensor& x, const Matrix& w, Compute compute, at::ScalarType type) {
   if (w.data.requires_grad() || (compute == Compute::fast && w.shadow.defined()))
     return trained_product(x, w, compute).to(type);
-  return wants_gradient({x}) ? FrozenProduct::apply(x, &w, int64_t(type)) : frozen_product(x, w, type);
+  return wants_gradient(x) ? FrozenProduct::apply(x, &w, int64_t(type)) : frozen_product(x, w, type);
 }
 
 // (x A^T) B^T in f32, A [r, in] and B [out, r]. For the gradients x is kept as it came, not widened, and x A^T.
@@ -187,7 +187,7 @@ std::vector<Tensor> linear_all(const Tensor& x, std::initializer_list<const Matr
   std::vector<std::shared_ptr<const PanelSlot>> slots;
   std::vector<const kernels::PanelWeights*> panels;
   for (const Matrix* w : matrices) {
-    if (wants_gradient({input}) || !in_panels(*w, compute)) break;
+    if (wants_gradient(input) || !in_panels(*w, compute)) break;
     slots.push_back(panels_of(*w));
     panels.push_back(&slots.back()->weights);
   }
