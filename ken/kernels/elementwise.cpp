@@ -1,7 +1,8 @@
 // Rotary embedding (Su et al. 2021) and SwiGLU (Shazeer 2020), forward and backward.
+#include "ken/kernels/elementwise.h"
+
 #include "ken/kernels/dispatch.h"
 #include "ken/kernels/kernels.h"
-#include "ken/kernels/simd.h"
 
 namespace ken::kernels {
 namespace {
@@ -105,8 +106,12 @@ KEN_INLINE void swiglu_span_(const T* gate, const T* up, T* y, int64_t n) {
     store(y[i], g * sigmoid_(g) * load(up[i]));
   }
 }
+}  // namespace
+
 KEN_CLONES void swiglu_span(const float* g, const float* u, float* y, int64_t n) { swiglu_span_(g, u, y, n); }
 KEN_CLONES void swiglu_span(const bf16* g, const bf16* u, bf16* y, int64_t n) { swiglu_span_(g, u, y, n); }
+
+namespace {
 
 template <typename T>
 KEN_INLINE void swiglu_backward_span_(const T* dy, const T* gate, const T* up, T* dgate, T* dup, int64_t n) {

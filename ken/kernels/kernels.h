@@ -74,6 +74,8 @@ PanelWeights make_panels(const Tensor& stored, const quant::Format* format, int6
 // y = x W^T of each matrix in `dtype`, x [T, in] f32 or bf16. Blocks meet x in int8 (a scale by 32 values), plain
 // numbers in bf16; sums are f32. A row's result is bit-equal whatever the other rows and the number of threads.
 std::vector<Tensor> panel_linear(const Tensor& x, c10::ArrayRef<const PanelWeights*> matrices, at::ScalarType dtype);
+// swiglu(x gate^T, x up^T) of two such products of as many outputs each.
+Tensor panel_swiglu(const Tensor& x, const PanelWeights& gate, const PanelWeights& up, at::ScalarType dtype);
 
 // y = x W^T in f32 arithmetic, x [T, in] f32, the stored matrix widened as it is read; rows as above.
 Tensor linear_f32(const Tensor& x, const Tensor& stored, const quant::Format* format);

@@ -4,6 +4,7 @@
 
 #include "ken/base/files.h"
 #include "ken/kernels/dispatch.h"
+#include "ken/kernels/elementwise.h"
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/panel_pack.h"
 #include "ken/kernels/stored_tensor.h"
@@ -82,28 +83,60 @@ struct Inputs {
   }
 };
 
-std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at::TensorList scales,
-                                     at::IntArrayRef types, at::IntArrayRef outs, at::ScalarType dtype) {
+// The matrices of a call and their results.
+struct Call {
   std::vector<Tensor> results;
   std::vector<Member> members;
-  std::vector<int64_t> first{0};  // of each matrix, in panels
-  bool integers = false, plain = false;
-  for (size_t i = 0; i < levels.size(); ++i) {
-    results.push_back(fresh({x.size(0), outs[i]}, dtype));
-    members.push_back(member(levels[i], scales[i], types[i], outs[i], x.size(1), results.back()));
-    first.push_back(first.back() + members.back().panels.count());
-    (types[i] == plain_numbers ? plain : integers) = true;
+
+  Call(const Tensor& x, at::TensorList levels, at::TensorList scales, at::IntArrayRef types, at::IntArrayRef outs,
+       at::ScalarType dtype) {
+    for (size_t i = 0; i < levels.size(); ++i) {
+      results.push_back(fresh({x.size(0), outs[i]}, dtype));
+      members.push_back(member(levels[i], scales[i], types[i], outs[i], x.size(1), results.back()));
+    }
   }
-  if (x.size(0) == 0) return results;
-  const Inputs inputs(x, integers, plain);
+};
+
+Inputs inputs_of(const Tensor& x, at::IntArrayRef types) {
+  const auto plain = std::count(types.begin(), types.end(), plain_numbers);
+  return {x, plain<std::ssize(types), plain> 0};
+}
+
+std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at::TensorList scales,
+                                     at::IntArrayRef types, at::IntArrayRef outs, at::ScalarType dtype) {
+  Call call(x, levels, scales, types, outs, dtype);
+  if (x.size(0) == 0) return call.results;
+  std::vector<int64_t> first{0};  // of each matrix, in panels
+  for (const Member& m : call.members) first.push_back(first.back() + m.panels.count());
+  const Inputs inputs = inputs_of(x, types);
   const auto run = [&](int64_t begin, int64_t end) {
-    for (size_t i = 0; i < members.size(); ++i) {
+    for (size_t i = 0; i < call.members.size(); ++i) {
+      const Member& m = call.members[i];
       const int64_t from = std::max(begin, first[i]) - first[i], to = std::min(end, first[i + 1]) - first[i];
-      if (from < to) members[i].product(members[i].panels, inputs.rows, members[i].output, from, to);
+      if (from < to) m.product(m.panels, inputs.rows, m.output, from, to);
     }
   };
   share_panels(first.back(), x.size(1), x.size(0), run);
-  return results;
+  return call.results;
+}
+
+// The thread that has made a piece of both products goes on with it while it is in its cache.
+Tensor panel_swiglu_cpu(const Tensor& x, at::TensorList levels, at::TensorList scales, at::IntArrayRef types,
+                        int64_t out, at::ScalarType dtype) {
+  Call call(x, levels, scales, types, {out, out}, dtype);
+  const Tensor &gate = call.results[0], &up = call.results[1];
+  if (x.size(0) == 0) return gate;
+  const Inputs inputs = inputs_of(x, types);
+  share_panels(call.members[0].panels.count(), x.size(1), 2 * x.size(0), [&](int64_t begin, int64_t end) {
+    for (const Member& m : call.members) m.product(m.panels, inputs.rows, m.output, begin, end);
+    const int64_t from = begin * lane_count, n = std::min(out, end * lane_count) - from;
+    with_data(gate, [&](auto* g) {
+      const auto* u = static_cast<decltype(g)>(up.data_ptr());
+      for (int64_t row = 0; row < x.size(0); ++row)
+        swiglu_span(g + row * out + from, u + row * out + from, g + row * out + from, n);
+    });
+  });
+  return gate;
 }
 
 // f32 arithmetic: each thread packs two panels at a time into its own memory, where all rows meet them.
@@ -162,10 +195,12 @@ TORCH_LIBRARY_FRAGMENT(ken, m) {
   m.def(
       "panel_linear(Tensor x, Tensor[] levels, Tensor[] scales, int[] types, int[] outs, ScalarType dtype) -> "
       "Tensor[]");
+  m.def("panel_swiglu(Tensor x, Tensor[] levels, Tensor[] scales, int[] types, int out, ScalarType dtype) -> Tensor");
   m.def("linear_f32(Tensor x, Tensor stored, int type) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(ken, CPU, m) {
   m.impl("panel_linear", panel_linear_cpu);
+  m.impl("panel_swiglu", panel_swiglu_cpu);
   m.impl("linear_f32", linear_f32_cpu);
 }
 
@@ -174,16 +209,35 @@ Tensor linear_f32(const Tensor& x, const Tensor& stored, const quant::Format* fo
   return op.call(x.contiguous(), stored.contiguous(), type_of(format));
 }
 
+namespace {
+
+// Matrices as an operation takes them.
+struct Lists {
+  std::vector<Tensor> levels, scales;
+  std::vector<int64_t> types, outs;
+  explicit Lists(c10::ArrayRef<const PanelWeights*> matrices) {
+    for (const PanelWeights* w : matrices) {
+      levels.push_back(w->levels), scales.push_back(w->scales), outs.push_back(w->out);
+      types.push_back(type_of(w->format));
+    }
+  }
+};
+
+}  // namespace
+
 std::vector<Tensor> panel_linear(const Tensor& x, c10::ArrayRef<const PanelWeights*> matrices, at::ScalarType dtype) {
   static const auto op = operation<std::vector<Tensor>(const Tensor&, at::TensorList, at::TensorList, at::IntArrayRef,
                                                        at::IntArrayRef, at::ScalarType)>("ken::panel_linear");
-  std::vector<Tensor> levels, scales;
-  std::vector<int64_t> types, outs;
-  for (const PanelWeights* w : matrices) {
-    levels.push_back(w->levels), scales.push_back(w->scales), outs.push_back(w->out);
-    types.push_back(type_of(w->format));
-  }
-  return op.call(x.contiguous(), levels, scales, types, outs, dtype);
+  const Lists lists(matrices);
+  return op.call(x.contiguous(), lists.levels, lists.scales, lists.types, lists.outs, dtype);
+}
+
+Tensor panel_swiglu(const Tensor& x, const PanelWeights& gate, const PanelWeights& up, at::ScalarType dtype) {
+  static const auto op =
+      operation<Tensor(const Tensor&, at::TensorList, at::TensorList, at::IntArrayRef, int64_t, at::ScalarType)>(
+          "ken::panel_swiglu");
+  const Lists lists({&gate, &up});
+  return op.call(x.contiguous(), lists.levels, lists.scales, lists.types, gate.out, dtype);
 }
 
 }  // namespace ken::kernels

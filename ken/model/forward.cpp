@@ -186,6 +186,7 @@ struct Pass {
     if (model.config.activation == Activation::silu) return at::silu(y);
     return at::gelu(y, model.config.activation == Activation::gelu ? "none" : "tanh");
   }
+  bool swiglu() const { return model.config.gated && model.config.activation == Activation::silu; }
   Tensor gated(const Tensor& gate, const Tensor& up) const {
     if (model.config.activation == Activation::silu) return nn::swiglu(gate, up);
     return (activated(gate) * up).to(up.scalar_type());
@@ -194,7 +195,9 @@ struct Pass {
   Tensor mlp(const Tensor& n, const Block& block, int64_t l) const {
     if (!block.experts.empty()) return tap(Point::mlp_raw, l, mixture(n, block));
     Tensor post;
-    if (model.config.gated) {
+    if (swiglu() && !taps.uses(Point::mlp_pre, l) && !taps.uses(Point::mlp_linear, l)) {
+      post = nn::swiglu_of(n, block.gate, block.up, options.compute);
+    } else if (model.config.gated) {
       const auto in = nn::linear_all(n, {&block.gate, &block.up}, options.compute);
       post = gated(tap(Point::mlp_pre, l, in[0]), tap(Point::mlp_linear, l, in[1]));
     } else {
@@ -216,8 +219,13 @@ struct Pass {
       if (places.size(0) == 0) continue;
       const Tensor rows = places.select(1, 0), weight = weights.index({rows, places.select(1, 1)}).unsqueeze(1);
       const Tensor x = n.index_select(0, rows);
-      const auto in = nn::linear_all(x, {&expert.gate, &expert.up}, options.compute);
-      const Tensor post = gated(in[0], in[1]);
+      Tensor post;
+      if (swiglu()) {
+        post = nn::swiglu_of(x, expert.gate, expert.up, options.compute);
+      } else {
+        const auto in = nn::linear_all(x, {&expert.gate, &expert.up}, options.compute);
+        post = gated(in[0], in[1]);
+      }
       out = out.index_add(0, rows, nn::linear(post, expert.down, options.compute).to(at::kFloat) * weight);
     }
     return out.to(dtype);

@@ -7,6 +7,7 @@
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/stored_tensor.h"
 #include "ken/nn/autograd.h"
+#include "ken/nn/functions.h"
 
 namespace ken::nn {
 
@@ -199,6 +200,17 @@ std::vector<Tensor> linear_all(const Tensor& x, std::initializer_list<const Matr
     ++i;
   }
   return results;
+}
+
+Tensor swiglu_of(const Tensor& x, const Matrix& gate, const Matrix& up, Compute compute) {
+  const Tensor input = x.to(activation_type(compute));
+  const auto alone = [&](const Matrix& w) {
+    return in_panels(w, compute) && !w.bias.defined() && !w.low_a.defined() && !wants_gradient(input);
+  };
+  if (alone(gate) && alone(up) && gate.out == up.out)
+    return kernels::panel_swiglu(input, panels_of(gate)->weights, panels_of(up)->weights, input.scalar_type());
+  const auto both = linear_all(input, {&gate, &up}, compute);
+  return swiglu(both[0], both[1]);
 }
 
 Tensor rows_of(const Matrix& w, const Tensor& ids) {

@@ -36,6 +36,8 @@ struct Matrix {
 Tensor linear(const Tensor& x, const Matrix& w, Compute compute);
 // The same of several matrices on the same rows, as one step where that can be.
 std::vector<Tensor> linear_all(const Tensor& x, std::initializer_list<const Matrix*> matrices, Compute compute);
+// swiglu of the two products, as one step where that can be.
+Tensor swiglu_of(const Tensor& x, const Matrix& gate, const Matrix& up, Compute compute);
 // The same as linear with the result in f32: logits.
 Tensor linear_f32(const Tensor& x, const Matrix& w, Compute compute);
 // Rows of the matrix as f32 [n, in]: token embeddings.

@@ -293,10 +293,10 @@ class Study {
 
   std::vector<Json> probe(const std::string& target) {
     Json r = row("probe", target, "AUROC of held-out items, folds grouped");
-    r["compute"] = "f32";
+    r["compute"] = nn::compute_name(options_.compute);
     const auto& entry = Registry<readout::AnalysisEntry>::get().at("analysis", "probe-map");
     try {
-      const readout::AnalysisInput input{model_, facts_, style_, options_.seed, nn::Compute::f32};
+      const readout::AnalysisInput input{model_, facts_, style_, options_.seed, options_.compute};
       r["table"] = entry.run(input, resolve_params(entry.card, {{"target", target}, {"max_items", most_probed}})).table;
     } catch (const Error& error) {
       r["skipped"] = error.what();  // too few right or wrong answers to tell apart: the report says so
