@@ -84,6 +84,7 @@ void add_abstention(Json& result, const Abstention& abstention, const evidence::
 Json answer(const Flags& flags) {
   const Question question = read_question(flags);
   const auto model = open_model(question.model);
+  model->int8_cache = flags.common.int8_cache;
   std::optional<data::FactSet> facts;
   if (!flags.facts.empty()) facts = data::read_facts(flags.facts);
   const auto style = style_from(flags.prompt, *model, facts ? &*facts : nullptr, flags.seed);
@@ -170,6 +171,7 @@ void add(CLI::App& app) {
       ->check(CLI::Range(1, 100000));
   add_prompt_flags(app, flags->prompt);
   add_common(app, flags->common, "fast");
+  add_cache(app, flags->common);
   app.callback([flags] { run(*flags); });
 }
 

@@ -117,6 +117,7 @@ void run(Flags flags) {
     say("bench: " + text);
   }
   const auto model = flags.shape.empty() ? open_model(flags.model) : model::load(file);
+  model->int8_cache = flags.common.int8_cache;
   // The mapping holds the weights; a file without a name is gone at the end, whatever ends the program.
   if (flags.save.empty() && flags.against.empty()) fs::remove_all(folder.path);
   measure(flags, file, folder.path, *model);
@@ -156,6 +157,7 @@ void add(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--against", flags->against, "llama.cpp's llama-bench, in turn with prefill and decode of one row");
   add_common(app, flags->common, "fast");
+  add_cache(app, flags->common);
   app.callback([flags] { run(*flags); });
 }
 

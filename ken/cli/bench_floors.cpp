@@ -77,12 +77,4 @@ Weights read_weights(const model::Model& model) {
   return weights;
 }
 
-double bytes_of_position(const nn::KvCache& cache, int64_t layers) {
-  double bytes = 0;
-  for (int64_t l = 0; l < layers; ++l)
-    for (const at::Tensor& x : {cache.keys(l), cache.values(l)})
-      bytes += double(x.nbytes()) / double(x.size(0) * nn::KvCache::block);
-  return bytes;
-}
-
 }  // namespace ken::cli

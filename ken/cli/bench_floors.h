@@ -17,7 +17,6 @@ struct Weights {
   std::string type;                   // of most of the bytes: "q8_0", "bf16", ...
 };
 Weights read_weights(const model::Model& model);
-double bytes_of_position(const nn::KvCache& cache, int64_t layers);  // keys and values of all layers; after a write
 
 // Seconds. The output matrix makes the logits of a prompt's last token only; a row of a step reads the same weights.
 inline double prefill_floor(const Weights& w, const Peaks& peaks, double tokens) {

@@ -69,7 +69,7 @@ Bench::Bench(const model::Model& model, const Peaks& peaks, const BenchOptions& 
   if (options_.tokens == 0) options_.tokens = std::min<int64_t>(512, context);
   nn::KvCache cache = model::make_cache(model, options.compute);
   cache.extend(cache.open(), 1);
-  bytes_of_position_ = bytes_of_position(cache, model.config.n_layers);
+  bytes_of_position_ = double(cache.position_bytes());
 }
 
 using Method = void (Bench::*)(const Emit&);

@@ -114,6 +114,7 @@ void run(const Flags& flags) {
   apply(flags.common);
   generate::check(flags.options.sampling);
   const auto model = open_model(flags.model);
+  model->int8_cache = flags.common.int8_cache;
   if (!model->tokenizer) fail("chat", "{} holds no tokenizer; a conversation needs one", model->config.name);
   if (flags.plain && !flags.options.system.empty())
     fail_usage("chat", "--plain has no messages, so no system message either; leave one of the two out");
@@ -153,6 +154,7 @@ void add(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
   add_common(app, flags->common, "fast");
+  add_cache(app, flags->common);
   app.callback([flags] { run(*flags); });
 }
 

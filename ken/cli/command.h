@@ -36,11 +36,12 @@ data::Texts open_texts(const model::Model& model, const std::string& file);
 struct Common {
   std::string compute = "fast";
   int threads = 0;
-  bool json = false;
+  bool json = false, int8_cache = false;
 };
 void add_common(CLI::App& app, Common& common, const std::string& compute);
-void apply(const Common& common);  // thread count
-Progress printer();                // progress on stderr
+void add_cache(CLI::App& app, Common& common);  // --int8-cache, of commands that set the model's
+void apply(const Common& common);               // thread count
+Progress printer();                             // progress on stderr
 
 // Tensors by name into a safetensors file, as f32, in the order given; returns their shapes.
 Json write_tensors(const std::vector<std::pair<std::string, at::Tensor>>& tensors,

@@ -43,6 +43,10 @@ void add_common(CLI::App& app, Common& common, const std::string& compute) {
   app.add_flag("--json", common.json, "print one JSON object a line");
 }
 
+void add_cache(CLI::App& app, Common& common) {
+  app.add_flag("--int8-cache", common.int8_cache, "keep keys and values in int8: half the memory, other last digits");
+}
+
 void apply(const Common& common) {
   // libtorch's own default counts cores in a way that gives 1 on some virtual machines.
   at::set_num_threads(common.threads > 0 ? common.threads : int(std::max(1u, std::thread::hardware_concurrency())));

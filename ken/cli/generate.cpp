@@ -41,6 +41,7 @@ void run_calibrated(const Flags& flags, const model::Model& model, const generat
 void run(const Flags& flags) {
   apply(flags.common);
   const auto model = open_model(flags.model);
+  model->int8_cache = flags.common.int8_cache;
   data::PromptStyle style;
   generate::Request request{.prompt = {flags.prompt, flags.without},
                             .sampling = flags.sampling,
@@ -100,6 +101,7 @@ void add(CLI::App& app) {
   app.add_option("--system", flags->system, "the system message of a chat");
   add_abstain_flags(app, flags->abstain);
   add_common(app, flags->common, "fast");
+  add_cache(app, flags->common);
   app.callback([flags] { run(*flags); });
 }
 

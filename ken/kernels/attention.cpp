@@ -17,10 +17,17 @@ KEN_CLONES void run_rows(const QueryRows<bf16, bf16>& a, int64_t m, int64_t end,
   attend_rows(a, m, end, rows, scratch);
 }
 
+KEN_CLONES void run_rows(const QueryRows<bf16, int8_t>& a, int64_t m, int64_t end, int64_t rows, float* scratch) {
+  attend_rows(a, m, end, rows, scratch);
+}
+
 KEN_CLONES void run_forks(const Forks<float, float>& f, int64_t i, int64_t end, int64_t rows, float* scratch) {
   attend_forks(f, i, end, rows, scratch);
 }
 KEN_CLONES void run_forks(const Forks<bf16, bf16>& f, int64_t i, int64_t end, int64_t rows, float* scratch) {
+  attend_forks(f, i, end, rows, scratch);
+}
+KEN_CLONES void run_forks(const Forks<bf16, int8_t>& f, int64_t i, int64_t end, int64_t rows, float* scratch) {
   attend_forks(f, i, end, rows, scratch);
 }
 
@@ -38,9 +45,9 @@ struct Task {
   size_t sequence;  // the first
   int64_t first, end, common = 0;
 };
-template <typename T>
+template <typename T, typename KV>
 struct Work {
-  std::vector<QueryRows<T, T>> sequences;
+  std::vector<QueryRows<T, KV>> sequences;
   std::vector<Task> tasks;
   int64_t products = 0, longest = 0;  // multiplications; keys of a row
 
@@ -57,8 +64,8 @@ struct Work {
 };
 
 // Few enough rows a task that one sequence keeps every thread busy; the longest, which see the most keys, begin.
-template <typename T>
-void add_tasks(const QueryRows<T, T>& rows, int64_t tokens, Work<T>& work) {
+template <typename T, typename KV>
+void add_tasks(const QueryRows<T, KV>& rows, int64_t tokens, Work<T, KV>& work) {
   constexpr int64_t rows_a_task = 32;
   const int64_t all = tokens * rows.group;
   work.sequences.push_back(rows);
@@ -69,14 +76,14 @@ void add_tasks(const QueryRows<T, T>& rows, int64_t tokens, Work<T>& work) {
   }
 }
 
-template <typename T>
-void run_tasks(const Work<T>& work) {
+template <typename T, typename KV>
+void run_tasks(const Work<T, KV>& work) {
   // With half the registers, half the rows: which rows go together does not change their bits.
   static const int64_t rows = wide_registers() ? most_rows : most_rows / 2;
   share_out(int64_t(work.tasks.size()), double(work.products), [&](int64_t i) {
     static thread_local std::vector<std::byte> memory;
     const Task& task = work.tasks[size_t(i)];
-    const QueryRows<T, T>& first = work.sequences[task.sequence];
+    const QueryRows<T, KV>& first = work.sequences[task.sequence];
     float* scratch = scratch_of<float>(memory, tile_scratch(work.longest, first.width));
     if (task.common > 0) {
       run_forks({&first, task.common}, task.first, task.end, rows, scratch);
@@ -87,8 +94,8 @@ void run_tasks(const Work<T>& work) {
 }
 
 // What the rows of all sequences and heads have in common.
-template <typename T>
-QueryRows<T, T> rows_of(const Tensor& q, const Tensor& z, int64_t kv_heads, double scale, int64_t window, double cap) {
+template <typename T, typename KV>
+QueryRows<T, KV> rows_of(const Tensor& q, const Tensor& z, int64_t kv_heads, double scale, int64_t window, double cap) {
   return {.q = static_cast<const T*>(q.data_ptr()),
           .z = static_cast<T*>(z.data_ptr()),
           .heads = q.size(1),
@@ -99,8 +106,8 @@ QueryRows<T, T> rows_of(const Tensor& q, const Tensor& z, int64_t kv_heads, doub
           .window = window};
 }
 // The same for one sequence, whose first token is `begin`, and one kv head.
-template <typename T>
-QueryRows<T, T> rows_at(QueryRows<T, T> rows, int64_t begin, int64_t kh) {
+template <typename T, typename KV>
+QueryRows<T, KV> rows_at(QueryRows<T, KV> rows, int64_t begin, int64_t kh) {
   const int64_t row = begin * rows.heads + kh * rows.group;
   rows.q += row * rows.width;
   rows.z += row * rows.width;
@@ -139,7 +146,7 @@ void attend_pairs(const QueryRows<T, T>& all, const Tensor& k, const Tensor& v, 
     const int64_t row = (p.begin * K + p.kh) * all.width;
     fill(from_k + row, from_v + row, K * all.width, 0, p.tokens, all.width, pages(p));
   });
-  auto& work = Work<T>::empty();
+  auto& work = Work<T, T>::empty();
   for (const Pair& p : pairs) {
     QueryRows<T, T> rows = rows_at(all, p.begin, p.kh);
     rows.pages = pages(p);
@@ -176,7 +183,7 @@ std::tuple<Tensor, Tensor> attention_cpu(const Tensor& q, const Tensor& k, const
   Tensor z = fresh_like(q), lse = fresh({q.size(0), q.size(1)}, at::kFloat);
   with_data(q, [&](auto* data) {
     using T = std::remove_pointer_t<decltype(data)>;
-    QueryRows<T, T> all = rows_of<T>(q, z, k.size(1), scale, window, cap);
+    QueryRows<T, T> all = rows_of<T, T>(q, z, k.size(1), scale, window, cap);
     all.lse = lse.data_ptr<float>();
     attend_packed(all, k, v, offsets);
   });
@@ -217,19 +224,25 @@ std::vector<ForkGroup> fork_groups(const Tensor& table, const int64_t* lengths, 
   return groups;
 }
 
-template <typename T>
-void attend_paged(const QueryRows<T, T>& all, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
+// Numbers of a block of a kv head.
+template <typename KV>
+int64_t block_size(int64_t width) {
+  return lanes * (width + (has_scales<KV> ? scale_bytes : 0));
+}
+
+template <typename T, typename KV>
+void attend_paged(const QueryRows<T, KV>& all, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
                   const Tensor& lengths, const Tensor& offsets) {
   const int64_t *at = offsets.data_ptr<int64_t>(), *length = lengths.data_ptr<int64_t>();
-  const int64_t K = k_pool.size(1), block = lanes * all.width;
-  const T *k = static_cast<const T*>(k_pool.data_ptr()), *v = static_cast<const T*>(v_pool.data_ptr());
+  const int64_t K = k_pool.size(1), block = block_size<KV>(all.width);
+  const KV *k = static_cast<const KV*>(k_pool.data_ptr()), *v = static_cast<const KV*>(v_pool.data_ptr());
   const auto rows_of_head = [&](int64_t s, int64_t kh) {
-    QueryRows<T, T> rows = rows_at(all, at[s], kh);
+    QueryRows<T, KV> rows = rows_at(all, at[s], kh);
     rows.past = length[s] - (at[s + 1] - at[s]);
     rows.pages = {k + kh * block, v + kh * block, table.data_ptr<int32_t>() + s * table.size(1), K * block};
     return rows;
   };
-  auto& work = Work<T>::empty();
+  auto& work = Work<T, KV>::empty();
   for (const ForkGroup& group : fork_groups(table, length, at, all.window))
     for (int64_t kh = 0; kh < K; ++kh) {
       // Heads that share keys fill a tile by themselves; their forks at least find the common blocks in the caches.
@@ -246,6 +259,8 @@ void attend_paged(const QueryRows<T, T>& all, const Tensor& k_pool, const Tensor
   run_tasks(work);
 }
 
+bool is_int8(const Tensor& x) { return x.scalar_type() == at::kChar; }
+
 void check_pools(const Tensor& k_pool, const Tensor& v_pool) {
   TORCH_CHECK(k_pool.size(3) == page && v_pool.size(2) == page && k_pool.scalar_type() == v_pool.scalar_type(),
               "[attention] the pools of keys and values are not in blocks of ", page, " positions of one type");
@@ -254,12 +269,19 @@ void check_pools(const Tensor& k_pool, const Tensor& v_pool) {
 Tensor attention_paged_cpu(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
                            const Tensor& lengths, const Tensor& offsets, double scale, int64_t window, double cap) {
   check_pools(k_pool, v_pool);
-  TORCH_CHECK(q.scalar_type() == k_pool.scalar_type(), "[attention] queries are ", q.scalar_type(),
-              " and the cache holds ", k_pool.scalar_type(), "; make the cache for the same arithmetic");
+  const bool levels = is_int8(k_pool);
+  TORCH_CHECK(levels ? is_bf16(q) : q.scalar_type() == k_pool.scalar_type(), "[attention] queries are ",
+              q.scalar_type(), " and the cache holds ", k_pool.scalar_type(),
+              "; make the cache for the same arithmetic");
   Tensor z = fresh_like(q);
+  const auto attend = [&]<typename T, typename KV>(T*, KV*) {
+    attend_paged(rows_of<T, KV>(q, z, k_pool.size(1), scale, window, cap), k_pool, v_pool, table, lengths, offsets);
+  };
   with_data(q, [&](auto* data) {
-    using T = std::remove_pointer_t<decltype(data)>;
-    attend_paged(rows_of<T>(q, z, k_pool.size(1), scale, window, cap), k_pool, v_pool, table, lengths, offsets);
+    if constexpr (std::is_same_v<decltype(data), bf16*>) {
+      if (levels) return attend(data, static_cast<int8_t*>(nullptr));
+    }
+    attend(data, data);
   });
   return z;
 }
@@ -268,7 +290,7 @@ template <typename T, typename KV>
 void fill_pages(const T* k, const T* v, KV* k_pool, KV* v_pool, at::IntArrayRef sizes, const Tensor& table,
                 const Tensor& lengths, const Tensor& offsets) {
   const int64_t *at = offsets.data_ptr<int64_t>(), *length = lengths.data_ptr<int64_t>();
-  const int64_t K = sizes[1], D = sizes[2], block = lanes * D;
+  const int64_t K = sizes[1], D = sizes[2], block = block_size<KV>(D);
   const int64_t all = lengths.size(0) * K, some = 32;  // a decoded row is a few dozen numbers a head
   share_out((all + some - 1) / some, double(2 * sizes[0] * K * D), [&](int64_t part) {
     for (int64_t task = part * some; task < std::min(all, (part + 1) * some); ++task) {
@@ -286,10 +308,15 @@ void write_pages_cpu(const Tensor& k, const Tensor& v, const Tensor& k_pool, con
   TORCH_CHECK(k.scalar_type() == v.scalar_type(), "[attention] keys are ", k.scalar_type(), " and values ",
               v.scalar_type());
   with_data(k, [&](auto* from) {
-    with_data(k_pool, [&](auto* to) {
+    const auto fill = [&](auto* to) {
       fill_pages(from, static_cast<decltype(from)>(v.data_ptr()), to, static_cast<decltype(to)>(v_pool.data_ptr()),
                  k.sizes(), table, lengths, offsets);
-    });
+    };
+    if (is_int8(k_pool)) {
+      fill(static_cast<int8_t*>(k_pool.data_ptr()));
+    } else {
+      with_data(k_pool, fill);
+    }
   });
 }
 

@@ -17,6 +17,7 @@ namespace ken::kernels {
 constexpr int64_t lanes = 16, most_rows = 8, blocks_ahead = 4;
 
 // One kv head of one sequence in blocks of 16 positions: block b begins at place(b), k as [D, 16] and v as [16, D].
+// Behind the levels of an int8 block lie 16 scales, one a position.
 template <typename KV>
 struct Pages {
   const KV *k, *v;
@@ -48,11 +49,18 @@ template <int n>
 KEN_INLINE const float* widened(const float* x, float*) {
   return x;
 }
-template <int n>
-KEN_INLINE const float* widened(const bf16* x, float* space) {
+template <int n, typename KV>
+KEN_INLINE const float* widened(const KV* x, float* space) {
 #pragma omp simd
   for (int l = 0; l < n; ++l) space[l] = load(x[l]);
   return space;
+}
+
+// The scales of a block of int8; numbers of other types are themselves.
+template <typename KV>
+constexpr bool has_scales = std::is_same_v<KV, int8_t>;
+KEN_INLINE const float* scales_of(const int8_t* block, int64_t D) {
+  return reinterpret_cast<const float*>(block + D * lanes);
 }
 
 // Asks for n numbers that come next: blocks lie apart, and the machine's own prefetching begins anew in each.
@@ -103,6 +111,11 @@ KEN_INLINE void score_blocks(const float* q, const KV* const* k, const KV* const
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
     for (int b = 0; b < B; ++b) {
+      if constexpr (has_scales<KV>) {
+        const float* of_key = scales_of(k[b], D);
+#pragma omp simd
+        for (int l = 0; l < lanes; ++l) sum[r][b][l] *= of_key[l];
+      }
 #pragma omp simd
       for (int l = 0; l < lanes; ++l) p[r * N + b * lanes + l] = sum[r][b][l] * scale;
     }
@@ -160,6 +173,18 @@ KEN_INLINE Softmax exponentiate(float* p, int64_t from, int64_t n, float cap) {
   for (int64_t half = lanes / 2; half > 0; half /= 2)
     for (int64_t l = 0; l < half; ++l) sum[l] += sum[l + half];
   return {top, sum[0]};
+}
+
+// p[j] times the scale of value j, for the keys of blocks [begin, end), the first of which p begins with.
+template <typename KV>
+KEN_INLINE void scale_values(float* p, const Pages<KV>& pages, int64_t begin, int64_t end, int64_t D) {
+  if constexpr (has_scales<KV>) {
+    for (int64_t b = begin; b < end; ++b, p += lanes) {
+      const float* of_value = scales_of(pages.v + pages.place(b), D);
+#pragma omp simd
+      for (int64_t l = 0; l < lanes; ++l) p[l] *= of_value[l];
+    }
+  }
 }
 
 // z[r, c .. c + W) += sum over keys [from, to) of p[r, j] * v[j, c .. c + W), in their order; rows of z are D apart. Of
@@ -228,8 +253,10 @@ KEN_INLINE void attend_tile(const QueryRows<T, KV>& a, int64_t m, int64_t count,
   }
   score_rows<R>(q, a.pages, begin, end, D, a.scale, p, N);
   Softmax rows[R] = {};
-  for (int64_t r = 0; r < count; ++r)
+  for (int64_t r = 0; r < count; ++r) {
     rows[r] = exponentiate(p + r * N, a.first(m + r) - base, a.keys(m + r) - base, a.cap);
+    scale_values(p + r * N, a.pages, begin, end, D);
+  }
   // Keys that all rows see go together; a row's few before and after them by themselves.
   const float* weight = p - base;
   const int64_t to = a.keys(m), from = std::min(a.first(last), to);
@@ -274,6 +301,7 @@ KEN_INLINE void attend_fork_tile(const Forks<T, KV>& forks, int64_t i, int64_t c
     const int64_t keys = a[r].keys(0), end = (keys + lanes - 1) / lanes;
     score_rows<1>(own + r * D, a[r].pages, forks.blocks, end, D, any.scale, p + r * N + common, N);
     rows[r] = exponentiate(p + r * N, 0, keys, any.cap);
+    scale_values(p + r * N, a[r].pages, 0, end, D);
   }
   add_values<R>(p, N, any.pages, 0, common, D, z);
   for (int64_t r = 0; r < count; ++r) {
@@ -311,21 +339,41 @@ KEN_INLINE void attend_forks(const Forks<T, KV>& forks, int64_t i, int64_t end, 
   }
 }
 
+// A position's number as levels of int8, `step` apart; its scale.
+template <typename T>
+KEN_INLINE float quantize(const T* x, int64_t D, int8_t* to, int64_t step) {
+  float largest = 0;
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 0; i < D; ++i) largest = std::max(largest, std::abs(load(x[i])));
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  for (int64_t i = 0; i < D; ++i) to[i * step] = int8_t(std::nearbyint(load(x[i]) * inverse));
+  return largest / 127.0f;
+}
+
 // n rows, `stride` apart, into the slots [slot, slot + n) of a block: keys [D, 16], values [16, D].
 template <typename T, typename KV>
 KEN_INLINE void fill_block(const T* k, const T* v, int64_t stride, int64_t slot, int64_t n, int64_t D, KV* keys,
                            KV* values) {
-  const auto put = [](KV& to, T from) {
-    if constexpr (std::is_same_v<T, KV>) {
-      to = from;
-    } else {
-      store(to, load(from));
+  if constexpr (has_scales<KV>) {
+    for (int64_t s = 0; s < n; ++s) {
+      const float of_key = quantize(k + s * stride, D, keys + slot + s, lanes),
+                  of_value = quantize(v + s * stride, D, values + (slot + s) * D, 1);
+      reinterpret_cast<float*>(keys + D * lanes)[slot + s] = of_key;
+      reinterpret_cast<float*>(values + D * lanes)[slot + s] = of_value;
     }
-  };
-  for (int64_t i = 0; i < D; ++i)
-    for (int64_t s = 0; s < n; ++s) put(keys[i * lanes + slot + s], k[s * stride + i]);
-  for (int64_t s = 0; s < n; ++s)
-    for (int64_t i = 0; i < D; ++i) put(values[(slot + s) * D + i], v[s * stride + i]);
+  } else {
+    const auto put = [](KV& to, T from) {
+      if constexpr (std::is_same_v<T, KV>) {
+        to = from;
+      } else {
+        store(to, load(from));
+      }
+    };
+    for (int64_t i = 0; i < D; ++i)
+      for (int64_t s = 0; s < n; ++s) put(keys[i * lanes + slot + s], k[s * stride + i]);
+    for (int64_t s = 0; s < n; ++s)
+      for (int64_t i = 0; i < D; ++i) put(values[(slot + s) * D + i], v[s * stride + i]);
+  }
 }
 
 }  // namespace ken::kernels

@@ -49,7 +49,8 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Te
 // A cache in blocks of 16 positions: k_pool [blocks, K, D, 16], so that a vector holds as many keys, and v_pool
 // [blocks, K, 16, D]; table [S, most blocks] i32; lengths [S] i64 = positions of sequence s, of which its own rows
 // (offsets) are the last. Attention over it reads pools in q's type and gives what `attention` gives on the same
-// numbers, bit for bit.
+// numbers, bit for bit. bf16 queries also read pools of int8, [blocks, K, D + scale_bytes, 16] and [blocks, K, 16, D +
+// scale_bytes]: behind a block's levels lie 16 f32 scales, one a position.
 Tensor attention_paged(const Tensor& q, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,
                        const Tensor& lengths, const Tensor& offsets, const Scores& how);
 // k and v [T, K, D] into the last positions of their sequences; a pool may hold another type.

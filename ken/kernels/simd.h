@@ -32,6 +32,7 @@ using bf16 = uint16_t;  // the storage of a bfloat16
 
 KEN_INLINE float load(float x) { return x; }
 KEN_INLINE float load(bf16 x) { return __builtin_bit_cast(float, uint32_t(x) << 16); }
+KEN_INLINE float load(int8_t x) { return float(x); }
 KEN_INLINE void store(float& to, float x) { to = x; }
 KEN_INLINE void store(bf16& to, float x) {  // round to nearest even; NaN stays NaN because its payload is kept non-zero
   const uint32_t bits = __builtin_bit_cast(uint32_t, x);

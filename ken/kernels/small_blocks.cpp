@@ -53,6 +53,7 @@ struct alignas(c10::gAlignment) Header {
   size_t size;
 };
 void drop(void* memory) {
+  if (!memory) return;  // oneDNN's scratch memory of no bytes
   Header* block = static_cast<Header*>(memory) - 1;
   Kept* kept = Kept::here();
   // A thread may drop what another one made: the block is then its own.

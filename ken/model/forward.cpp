@@ -376,8 +376,10 @@ Tensor read_out(const Model& model, const Tensor& resid, nn::Compute compute) {
 }
 
 nn::KvCache make_cache(const Model& model, nn::Compute compute) {
-  return nn::KvCache(model.config.n_layers, model.config.n_kv_heads, model.config.d_head, nn::activation_type(compute),
-                     model.device);
+  if (model.int8_cache && (compute == nn::Compute::f32 || !model.device.is_cpu()))
+    fail_usage("cache", "keys and values in int8 are for fast arithmetic on the CPU; give --compute fast");
+  return nn::KvCache(model.config.n_layers, model.config.n_kv_heads, model.config.d_head,
+                     model.int8_cache ? at::kChar : nn::activation_type(compute), model.device);
 }
 
 }  // namespace ken::model

@@ -39,6 +39,7 @@ struct Model {
   std::shared_ptr<const io::TensorFile> file;  // keeps the mapping alive
   std::shared_future<std::string> digest;      // what sha256() gives
   at::Device device = at::kCPU;
+  bool int8_cache = false;  // how make_cache keeps keys and values for fast passes
 
   int64_t parameters() const;
   // Every matrix and gain that the family has with its name, in a fixed order. Biases of matrices belong to them.

@@ -112,8 +112,8 @@ std::pair<Tensor, Tensor> KvCache::table(const std::vector<int>& sequences) cons
   return {table, lengths};
 }
 
-int64_t KvCache::bytes() const {
-  return int64_t(k_.size()) * 2 * capacity_ * kv_heads_ * block * d_head_ * int64_t(at::elementSize(type_));
+int64_t KvCache::position_bytes() const {
+  return int64_t(k_.size()) * 2 * kv_heads_ * width() * int64_t(at::elementSize(type_));
 }
 
 int32_t KvCache::take_block() {
@@ -139,8 +139,8 @@ void KvCache::grow(int64_t blocks) {
   const auto options = at::TensorOptions().dtype(type_).device(device_);
   for (auto* pool : {&k_, &v_}) {
     for (auto& tensor : *pool) {
-      Tensor larger = pool == &k_ ? at::empty({blocks, kv_heads_, d_head_, block}, options)
-                                  : at::empty({blocks, kv_heads_, block, d_head_}, options);
+      Tensor larger = pool == &k_ ? at::empty({blocks, kv_heads_, width(), block}, options)
+                                  : at::empty({blocks, kv_heads_, block, width()}, options);
       if (capacity_ > 0) larger.narrow(0, 0, capacity_).copy_(tensor);
       tensor = larger;
     }

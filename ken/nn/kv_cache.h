@@ -11,7 +11,8 @@ using at::Tensor;
 class KvCache {
  public:
   static constexpr int64_t block = kernels::page;
-  // `type` is f32 or bf16: what the forward passes over this cache compute in, so that nothing is lost.
+  // `type` is f32 or bf16: what the forward passes over this cache compute in, so that nothing is lost; or int8, on the
+  // CPU and for passes in bf16: half the memory, each key and value rounded to 127 levels of its largest number.
   // max_positions bounds the positions held at once over all sequences (blocks count once however often shared);
   // extending past it is an Error.
   KvCache(int64_t layers, int64_t kv_heads, int64_t d_head, at::ScalarType type, at::Device device = at::kCPU,
@@ -34,7 +35,8 @@ class KvCache {
   const Tensor& values(int64_t layer) const { return v_[size_t(layer)]; }
 
   int64_t blocks_used() const { return used_; }
-  int64_t bytes() const;  // allocated
+  int64_t position_bytes() const;                                         // of one position in all layers
+  int64_t bytes() const { return capacity_ * block * position_bytes(); }  // allocated
 
  private:
   struct Entry {
@@ -47,11 +49,13 @@ class KvCache {
   int32_t take_block();
   void drop_block(int32_t block_id);
   void grow(int64_t blocks);
+  // Numbers of a key or value in its block: of int8, with its scale.
+  int64_t width() const { return d_head_ + (type_ == at::kChar ? kernels::scale_bytes : 0); }
 
   int64_t kv_heads_, d_head_, capacity_ = 0, used_ = 0, max_blocks_;
   at::ScalarType type_;
   at::Device device_;
-  std::vector<Tensor> k_, v_;  // a layer: [capacity, K, D, block] and [capacity, K, block, D]
+  std::vector<Tensor> k_, v_;  // a layer: [capacity, K, D, block] and [capacity, K, block, D]; see attention_paged
   std::vector<int32_t> references_, free_;
   std::vector<Entry> entries_;
   std::vector<int> free_entries_;

@@ -132,9 +132,7 @@ void Engine::step() {
 
 void Engine::loop() {
   if (options_.threads > 0) at::set_num_threads(options_.threads);
-  const auto& c = model_->config;
-  const int64_t number = options_.compute == nn::Compute::f32 ? 4 : 2;
-  const int64_t bytes_a_token = 2 * c.n_layers * c.n_kv_heads * c.d_head * number;
+  const int64_t bytes_a_token = model::make_cache(*model_, options_.compute).position_bytes();
   generate::Scheduler scheduler(*model_, {.compute = options_.compute,
                                           .max_rows = options_.max_rows,
                                           .keep_tokens = int64_t(options_.prefix_bytes) / bytes_a_token});

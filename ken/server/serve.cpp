@@ -88,6 +88,7 @@ void run(Flags flags) {
   std::signal(SIGPIPE, SIG_IGN);
   cli::apply(flags.common);
   const auto model = cli::open_model(flags.model);
+  model->int8_cache = flags.common.int8_cache;
   if (!model->tokenizer) fail("serve", "{} holds no tokenizer; a server needs one", model->config.name);
   const Setup setup = setup_from(flags, *model);
   flags.engine.compute = nn::compute_from(flags.common.compute);
@@ -149,6 +150,7 @@ void add(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   cli::add_common(app, flags->common, "fast");
+  cli::add_cache(app, flags->common);
   app.callback([flags] { run(*flags); });
 }
 

@@ -85,7 +85,7 @@ TEST(BenchTest, floors_are_bytes_over_bandwidth_and_products_over_their_peak) {
   nn::KvCache cache = model::make_cache(*model, nn::Compute::fast);
   cache.extend(cache.open(), 1);
   const double element = double(cache.keys(0).element_size());
-  EXPECT_EQ(bytes_of_position(cache, c.n_layers), double(2 * c.n_layers * c.n_kv_heads * c.d_head) * element);
+  EXPECT_EQ(cache.position_bytes(), 2 * c.n_layers * c.n_kv_heads * c.d_head * element);
 }
 
 TEST(BenchTest, every_work_gives_rows_with_their_keys) {

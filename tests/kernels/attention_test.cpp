@@ -18,19 +18,32 @@ Tensor offsets_of(const std::vector<int64_t>& lengths) {
 // Sequences with their keys in a cache, in blocks that lie in no order.
 struct Cached {
   Tensor k_pool, v_pool, table, lengths;
-  Cached(const Tensor& k, const Tensor& v, const std::vector<int64_t>& sequences) {
+  Cached(const Tensor& k, const Tensor& v, const std::vector<int64_t>& sequences)
+      : Cached(k, v, sequences, k.scalar_type()) {}
+  Cached(const Tensor& k, const Tensor& v, const std::vector<int64_t>& sequences, at::ScalarType type) {
     int64_t most = 0, count = 0;
     for (int64_t n : sequences) most = std::max(most, (n + page - 1) / page), count += (n + page - 1) / page;
-    const int64_t K = k.size(1), D = k.size(2), S = int64_t(sequences.size());
-    // What lies behind the last key of a block must not matter.
-    k_pool = at::full({count + 1, K, D, page}, NAN, k.options());
-    v_pool = at::full({count + 1, K, page, D}, NAN, v.options());
+    const int64_t K = k.size(1), D = k.size(2) + (type == at::kChar ? scale_bytes : 0), S = int64_t(sequences.size());
+    // What lies behind the last key of a block must not matter: no numbers, also as the scales of int8.
+    const double nothing = type == at::kChar ? -1 : NAN;
+    k_pool = at::full({count + 1, K, D, page}, nothing, type);
+    v_pool = at::full({count + 1, K, page, D}, nothing, type);
     const Tensor order = at::randperm(count + 1, at::kInt);
     table = at::zeros({S, most}, at::kInt);
     for (int64_t s = 0, next = 0; s < S; ++s)
       for (int64_t b = 0; b * page < sequences[size_t(s)]; ++b) table[s][b] = order[next++];
     lengths = at::tensor(at::ArrayRef<int64_t>(sequences), at::kLong);
     write_pages(k, v, k_pool, v_pool, table, lengths, offsets_of(sequences));
+  }
+  // What the cache says that keys and values are: {k, v} [T, K, D].
+  std::pair<Tensor, Tensor> again() const {
+    std::vector<Tensor> k, v;
+    for (int64_t s = 0; s < lengths.size(0); ++s) {
+      const int64_t n = lengths[s].item<int64_t>();
+      const Tensor row = table[s].narrow(0, 0, (n + page - 1) / page);
+      k.push_back(reference::gather_keys(k_pool, row, n)), v.push_back(reference::gather_values(v_pool, row, n));
+    }
+    return {at::cat(k), at::cat(v)};
   }
   // The last `rows` tokens of q's sequence s.
   Tensor last(const Tensor& q, int64_t s, int64_t rows, const Scores& how) const {
@@ -110,12 +123,14 @@ TEST_P(AttentionTest, forks_have_the_bits_of_sequences_alone) {
   const std::vector<int64_t> sequences{70, 100, 65, 90, 71, 33, 130, 66, 200, 64, 77, 50, 89};
   const int64_t S = int64_t(sequences.size()), common = 4;
   const Tensor offsets = offsets_of(sequences), every = at::arange(S + 1);
-  for (const int64_t width : {20, 64}) {
+  std::vector<at::ScalarType> pools{GetParam()};
+  if (GetParam() == at::kBFloat16) pools.push_back(at::kChar);
+  for (const auto& [width, pool] : {std::pair{int64_t{20}, pools.front()}, {64, pools.front()}, {64, pools.back()}}) {
     for (const auto& [heads, kv_heads] : {std::pair{3, 3}, {6, 3}}) {
       const int64_t tokens = offsets[S].item<int64_t>();
       const Tensor q = random({S, heads, width}), k = random({tokens, kv_heads, width}),
                    v = random({tokens, kv_heads, width});
-      Cached cached(k, v, sequences);
+      Cached cached(k, v, sequences, pool);
       for (int64_t s = 1; s < S; ++s) {  // the sixth and the last begin with fewer blocks of the first; one with none
         const int64_t own = (sequences[size_t(s)] - 1) / page, same = s == 7 ? 0 : s == S - 1 ? 3 : common;
         cached.table[s].narrow(0, 0, std::min(own, same)).copy_(cached.table[0].narrow(0, 0, std::min(own, same)));
@@ -134,6 +149,38 @@ TEST_P(AttentionTest, forks_have_the_bits_of_sequences_alone) {
       }
     }
   }
+}
+
+// Levels of int8 are read as what they stand for, near what was written; a row's bits are its own.
+TEST(Int8AttentionTest, rows_are_those_over_the_levels_values_and_have_bits_of_their_own) {
+  at::manual_seed(7);
+  const std::vector<int64_t> sequences{50, 37, 1, 90};
+  const Tensor offsets = offsets_of(sequences);
+  for (const int64_t width : {16, 20, 33, 64, 128})
+    for (const auto& [heads, kv_heads] : {std::pair{3, 3}, {6, 2}, {16, 2}}) {
+      const auto random = [&](int64_t n) { return at::randn({178, n, width}).to(at::kBFloat16); };
+      const Tensor q = random(heads), k = random(kv_heads), v = random(kv_heads);
+      const Cached cached(k, v, sequences, at::kChar);
+      const auto [k8, v8] = cached.again();
+      const auto apart = [](const Tensor& a, const Tensor& b) {
+        return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+      };
+      // Half a level of 127 of the largest of a position's numbers.
+      EXPECT_LE(apart(k8, k), 0.502 / 127 * k.to(at::kFloat).abs().max().item<double>());
+      EXPECT_LE(apart(v8, v), 0.502 / 127 * v.to(at::kFloat).abs().max().item<double>());
+      for (const Scores& how : {Scores{0.1}, Scores{0.1, 21}, Scores{0.1, 0, 1.5}}) {
+        const Tensor z = attention_paged(q, cached.k_pool, cached.v_pool, cached.table, cached.lengths, offsets, how);
+        const Tensor plain =
+            std::get<0>(reference::attention(q.to(at::kFloat), k8, v8, offsets, how.scale, how.window, how.cap));
+        EXPECT_LE(apart(z, plain), 2e-2) << width << " wide, " << heads << " / " << kv_heads;
+        at::set_num_threads(1);
+        for (int64_t rows = 1; rows <= 12; ++rows)
+          EXPECT_TRUE(
+              at::equal(cached.last(q.narrow(0, 178 - rows, rows), 3, rows, how), z.narrow(0, 178 - rows, rows)))
+              << rows << " rows, " << width << " wide, " << heads << " / " << kv_heads;
+        at::set_num_threads(2);
+      }
+    }
 }
 
 // A tile holds rows that see more keys than their neighbours: what is infinite there must stay there.
@@ -163,6 +210,8 @@ TEST_P(AttentionTest, a_cache_of_another_type_is_refused) {
   const at::ScalarType other = GetParam() == at::kFloat ? at::kBFloat16 : at::kFloat;
   const Cached cached(at::randn({5, 1, 16}).to(other), at::randn({5, 1, 16}).to(other), {5});
   EXPECT_ANY_THROW(cached.last(random({1, 1, 16}), 0, 1, {0.2}));
+  const Cached levels(at::randn({5, 1, 16}), at::randn({5, 1, 16}), {5}, at::kChar);
+  EXPECT_ANY_THROW(levels.last(at::randn({1, 1, 16}), 0, 1, {0.2}));  // f32 keeps what it computes
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, AttentionTest, testing::Values(at::kFloat, at::kBFloat16),

@@ -100,9 +100,10 @@ TEST_P(CacheTypeTest, forks_share_blocks_and_copy_on_write) {
   EXPECT_EQ(lengths[0].item<int64_t>(), 20);
   EXPECT_EQ(lengths[1].item<int64_t>(), 21);
   EXPECT_EQ(table[0][0].item<int>(), table[1][0].item<int>());
-  const Tensor k = cache.keys(0)[table[1][1].item<int>()][0], v = cache.values(0)[table[1][1].item<int>()][0];
-  EXPECT_EQ(k.select(1, 3).sum().item<float>(), 4.0f) << "the shared part was not copied";
-  EXPECT_EQ(v.select(0, 3).sum().item<float>(), 4.0f) << "the shared part was not copied";
+  using namespace kernels::reference;
+  const Tensor k = gather_keys(cache.keys(0), table[1], 20), v = gather_values(cache.values(0), table[1], 20);
+  EXPECT_EQ(k[19].sum().item<float>(), 4.0f) << "the shared part was not copied";
+  EXPECT_EQ(v[19].sum().item<float>(), 4.0f) << "the shared part was not copied";
   cache.close(a);
   EXPECT_EQ(cache.blocks_used(), 2);
   cache.truncate(b, 3);
@@ -114,7 +115,16 @@ TEST_P(CacheTypeTest, forks_share_blocks_and_copy_on_write) {
 TEST_P(CacheTypeTest, what_is_written_in_pieces_to_several_sequences_is_read_again) {
   KvCache cache(2, 3, 5, GetParam());
   const std::vector<int> sequences{cache.open(), cache.open()};
-  const Tensor k = at::randn({37, 3, 5}).to(GetParam()), v = at::randn({37, 3, 5}).to(GetParam());
+  const bool levels = GetParam() == at::kChar;
+  Tensor k = at::randn({37, 3, 5}), v = at::randn({37, 3, 5});
+  if (levels) {  // numbers that int8 holds: 2^-7 times an integer, the largest of each head 127
+    for (Tensor* x : {&k, &v}) {
+      *x = at::randint(-126, 127, {37, 3, 5}).to(at::kFloat) / 128;
+      x->select(2, 2).fill_(127.0 / 128);
+    }
+  } else {
+    k = k.to(GetParam()), v = v.to(GetParam());
+  }
   // The first sequence gets rows 0 .. 4 and 9 .. 36, the second rows 5 .. 8; the pieces end inside a block.
   const auto add = [&](std::vector<int> ids, std::vector<int64_t> offsets, int64_t begin) {
     for (size_t s = 0; s < ids.size(); ++s) cache.extend(ids[s], offsets[s + 1] - offsets[s]);
@@ -144,8 +154,10 @@ TEST_P(CacheTypeTest, its_bytes_are_those_of_its_pools) {
   EXPECT_EQ(cache.bytes(), bytes);
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, CacheTypeTest, testing::Values(at::kFloat, at::kBFloat16),
-                         [](const auto& info) { return std::string(info.param == at::kFloat ? "f32" : "bf16"); });
+INSTANTIATE_TEST_SUITE_P(
+    Types, CacheTypeTest, testing::Values(at::kFloat, at::kBFloat16, at::kChar), [](const auto& info) {
+      return std::string(info.param == at::kFloat ? "f32" : info.param == at::kBFloat16 ? "bf16" : "int8");
+    });
 
 TEST(KvCacheTest, a_full_cache_and_closed_sequences_are_errors) {
   KvCache cache(1, 1, 4, at::kFloat, at::kCPU, 32);
