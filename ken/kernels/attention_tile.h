@@ -346,7 +346,13 @@ KEN_INLINE float quantize(const T* x, int64_t D, int8_t* to, int64_t step) {
 #pragma omp simd reduction(max : largest)
   for (int64_t i = 0; i < D; ++i) largest = std::max(largest, std::abs(load(x[i])));
   const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-  for (int64_t i = 0; i < D; ++i) to[i * step] = int8_t(std::nearbyint(load(x[i]) * inverse));
+  for (int64_t i = 0; i < D; i += lanes) {
+    const int64_t n = std::min(lanes, D - i);
+    int32_t level[lanes];
+#pragma omp simd
+    for (int64_t l = 0; l < lanes; ++l) level[l] = l < n ? int32_t(std::nearbyint(load(x[i + l]) * inverse)) : 0;
+    for (int64_t l = 0; l < n; ++l) to[(i + l) * step] = int8_t(level[l]);
+  }
   return largest / 127.0f;
 }
 

@@ -55,16 +55,21 @@ TEST(QuantizedModelTest, every_format_computes_what_its_dequantised_weights_do) 
   }
 }
 
-// int8 or bf16 products beside f32 ones, on the same stored weights; the final norm is sharpened, as random weights
-// alone would leave every distribution flat.
-TEST(QuantizedModelTest, fast_products_leave_every_format_within_a_thousandth_of_a_nat) {
-  const fs::path folder = test::scratch("quantized-fast");
-  const auto source = make_random(wide_config(), 5);
+std::vector<std::vector<int32_t>> some_texts() {
   std::vector<std::vector<int32_t>> texts;
   for (int32_t t = 0; t < 4; ++t) {
     texts.emplace_back();
     for (int32_t i = 0; i < 60; ++i) texts.back().push_back((t * 31 + i * i * 7 + i) % 97);
   }
+  return texts;
+}
+
+// int8 or bf16 products beside f32 ones, on the same stored weights; the final norm is sharpened, as random weights
+// alone would leave every distribution flat.
+TEST(QuantizedModelTest, fast_products_leave_every_format_within_a_thousandth_of_a_nat) {
+  const fs::path folder = test::scratch("quantized-fast");
+  const auto source = make_random(wide_config(), 5);
+  const auto texts = some_texts();
   for (const auto& type : io::weight_types()) {
     save(*source, folder / (type + ".gguf"), io::weight_type(type));
     const auto stored = load(folder / (type + ".gguf"));
@@ -75,6 +80,34 @@ TEST(QuantizedModelTest, fast_products_leave_every_format_within_a_thousandth_of
     EXPECT_LE(d.mean, 1e-3) << type;
     RecordProperty(type, fmt::format("{:.1e}", d.mean));
   }
+}
+
+// Keys and values in int8 beside those in bf16, token by token over the same stored weights.
+TEST(QuantizedModelTest, keys_and_values_in_int8_leave_answers_within_a_thousandth_of_a_nat) {
+  const at::NoGradGuard no_gradients;
+  const fs::path file = test::scratch("quantized-cache") / "q8_0.gguf";
+  save(*make_random(wide_config(), 5), file, io::weight_type("q8_0"));
+  const auto stored = load(file);
+  stored->ln_final = stored->ln_final * 4;
+  const auto spread_over = [&](bool levels) {
+    stored->int8_cache = levels;
+    nn::KvCache cache = make_cache(*stored, nn::Compute::fast);
+    std::vector<Tensor> all;
+    for (const auto& text : some_texts()) {
+      const int row = cache.open();
+      for (const int32_t token : text) {
+        const Batch batch = pack({{{token}, row, Phase::decode}}, stored->config.vocab, &cache);
+        all.push_back(forward(*stored, batch, {.compute = nn::Compute::fast, .cache = &cache}).logits);
+      }
+    }
+    return at::log_softmax(at::cat(all), -1);
+  };
+  const Tensor of = spread_over(false), other = spread_over(true);
+  const double mean = (of.exp() * (of - other)).sum(-1).mean().item<double>();
+  EXPECT_GT(mean, 0);
+  EXPECT_LE(mean, 1e-3);
+  RecordProperty("int8 cache", fmt::format("{:.1e}", mean));
+  EXPECT_THROW(make_cache(*stored, nn::Compute::f32), UsageError);
 }
 
 }  // namespace
