@@ -146,37 +146,34 @@ void run(const Flags& flags) {
   print(text + "\n");
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("QUESTION", flags->words, "the question; a model before it is the model that is asked")
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("QUESTION", flags.words, "the question; a model before it is the model that is asked")
       ->required()
       ->expected(1, 2)
       ->type_name("[MODEL] TEXT");
-  app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
-  auto* file = app.add_option("--context", flags->context_file, "a text file with the passage to read; - is stdin");
-  app.add_option("--context-text", flags->context_text, "the passage itself")->excludes(file);
-  app.add_option("--instruction", flags->instruction,
+  app.add_option("-m,--model", flags.model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
+  auto* file = app.add_option("--context", flags.context_file, "a text file with the passage to read; - is stdin");
+  app.add_option("--context-text", flags.context_text, "the passage itself")->excludes(file);
+  app.add_option("--instruction", flags.instruction,
                  "words between passage and question, such as 'use only the context'");
-  app.add_option("--facts", flags->facts, "where worked examples are drawn from (ken study --help)");
-  app.add_option("--control", flags->controls,
-                 "NAME[:key=value,...], any number of times (ken methods --family steer)");
-  app.add_option("--confidence", flags->confidence,
+  app.add_option("--facts", flags.facts, "where worked examples are drawn from (ken study --help)");
+  app.add_option("--control", flags.controls, "NAME[:key=value,...], any number of times (ken methods --family steer)");
+  app.add_option("--confidence", flags.confidence,
                  "NAME[:key=value,...], any number of times (ken methods --family confidence)");
-  add_abstain_flags(app, flags->abstain);
-  app.add_option("--alternatives", flags->alternatives, "show this many tokens that the answer could have begun with")
+  add_abstain_flags(app, flags.abstain);
+  app.add_option("--alternatives", flags.alternatives, "show this many tokens that the answer could have begun with")
       ->check(CLI::Range(0, 1000));
-  app.add_option("--seed", flags->seed, "of sampled evidence and of the examples")->capture_default_str();
-  app.add_option("--max-tokens", flags->max_tokens, "longest answer")
+  app.add_option("--seed", flags.seed, "of sampled evidence and of the examples")->capture_default_str();
+  app.add_option("--max-tokens", flags.max_tokens, "longest answer")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
-  add_prompt_flags(app, flags->prompt);
-  add_common(app, flags->common, "fast");
-  add_cache(app, flags->common);
-  app.callback([flags] { run(*flags); });
+  add_prompt_flags(app, flags.prompt);
+  add_common(app, flags.common, "fast");
+  add_cache(app, flags.common);
 }
 
 const Register<Command> entry{command(
-    "ask", 20, add, "Ask one question; the answer comes with its probability and, beside a passage, its source.",
+    "ask", 20, add, run, "Ask one question; the answer comes with its probability and, beside a passage, its source.",
     "ken ask --context-text \"the birthplace of Ada Lovelace is Turin .\" \"where was Ada Lovelace born ?\"")};
 
 }  // namespace

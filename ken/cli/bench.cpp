@@ -123,18 +123,17 @@ void run(Flags flags) {
   measure(flags, file, folder.path, *model);
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  auto& o = flags->options;
-  app.add_option("MODEL", flags->model, "a GGUF file or Hugging Face folder, or 'almanac'");
-  app.add_option("--shape", flags->shape,
+void add(CLI::App& app, Flags& flags) {
+  auto& o = flags.options;
+  app.add_option("MODEL", flags.model, "a GGUF file or Hugging Face folder, or 'almanac'");
+  app.add_option("--shape", flags.shape,
                  fmt::format("in its place random weights: {}", fmt::join(model::shape_names(), ", ")));
-  app.add_option("--type", flags->type, fmt::format("of the shape's matrices: {}", fmt::join(io::weight_types(), ", ")))
+  app.add_option("--type", flags.type, fmt::format("of the shape's matrices: {}", fmt::join(io::weight_types(), ", ")))
       ->capture_default_str();
-  app.add_option("--seed", flags->seed, "of the shape's weights")->capture_default_str();
-  app.add_option("--save", flags->save,
+  app.add_option("--seed", flags.seed, "of the shape's weights")->capture_default_str();
+  app.add_option("--save", flags.save,
                  "write the shape as this GGUF file; without --work and --against nothing is measured");
-  app.add_option("--work", flags->work, fmt::format("some of {}; all", fmt::join(Bench::works(), ",")))
+  app.add_option("--work", flags.work, fmt::format("some of {}; all", fmt::join(Bench::works(), ",")))
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--rows", o.rows, "of decode: streams in one pass")
@@ -155,13 +154,12 @@ void add(CLI::App& app) {
   app.add_option("--repeat", o.repeat, "timings, of which the best counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--against", flags->against, "llama.cpp's llama-bench, in turn with prefill and decode of one row");
-  add_common(app, flags->common, "fast");
-  add_cache(app, flags->common);
-  app.callback([flags] { run(*flags); });
+  app.add_option("--against", flags.against, "llama.cpp's llama-bench, in turn with prefill and decode of one row");
+  add_common(app, flags.common, "fast");
+  add_cache(app, flags.common);
 }
 
-const Register<Command> entry{command("bench", 86, add,
+const Register<Command> entry{command("bench", 86, add, run,
                                       "Measure the speed of a model's passes beside what the machine allows.",
                                       "ken bench --shape llama-2m --work prefill,decode --rows 1,4")};
 

@@ -55,34 +55,32 @@ void run(Flags flags) {
                           summary["points"].size(), summary["shards"].get<size_t>(), double(bytes) / 1e6, flags.out));
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  auto& o = flags->options;
-  app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
-  app.add_option("--prompts", flags->prompts,
+void add(CLI::App& app, Flags& flags) {
+  auto& o = flags.options;
+  app.add_option("-m,--model", flags.model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
+  app.add_option("--prompts", flags.prompts,
                  "records with \"prompt\" (and \"id\", \"answer\", any words), or plain text, a prompt a line");
-  app.add_option("--facts", flags->facts, "questions with answers; without it, the model's own world");
-  app.add_flag("--with-answer", flags->with_answer, "of facts: the question with its answer behind it");
-  app.add_option("-o,--out", flags->out, "folder for the shards and index.json; a run that was stopped goes on there")
+  app.add_option("--facts", flags.facts, "questions with answers; without it, the model's own world");
+  app.add_flag("--with-answer", flags.with_answer, "of facts: the question with its answer behind it");
+  app.add_option("-o,--out", flags.out, "folder for the shards and index.json; a run that was stopped goes on there")
       ->required();
   app.add_option("--point", o.points, "activations by name, any number of times (docs/models.md, ken logits --tap)")
       ->capture_default_str();
-  app.add_option("--layers", flags->layers, "of the points with *, as 0,4-7; without it all");
+  app.add_option("--layers", flags.layers, "of the points with *, as 0,4-7; without it all");
   app.add_option("--tokens", o.tokens,
                  "answer (the last token before the answer), last, a field of the records such as subject, or all")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("--type", flags->type, "f32 or bf16: what the activations are stored as")->capture_default_str();
+  app.add_option("--type", flags.type, "f32 or bf16: what the activations are stored as")->capture_default_str();
   app.add_option("--block", o.block, "prompts of a shard at most")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--seed", flags->seed, "of worked examples")->capture_default_str();
-  add_prompt_flags(app, flags->prompt);
-  add_common(app, flags->common, "f32");
-  app.callback([flags] { run(*flags); });
+  app.add_option("--seed", flags.seed, "of worked examples")->capture_default_str();
+  add_prompt_flags(app, flags.prompt);
+  add_common(app, flags.common, "f32");
 }
 
-const Register<Command> entry{command("cache", 62, add,
+const Register<Command> entry{command("cache", 62, add, run,
                                       "Write named activations of many prompts to safetensors shards.",
                                       "ken cache --tokens answer,subject --layers 3-5 --type bf16 -o states")};
 

@@ -71,34 +71,32 @@ void run(const Flags& flags) {
   print(flags.common.json ? calibration.about.dump() + "\n" : describe(calibration, flags.out));
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
   app.add_option(
-      "--facts", flags->facts,
+      "--facts", flags.facts,
       "questions with answers, some of which the model knows and some not; without it, the model's own world");
-  app.add_option("--from", flags->saved, "rows.jsonl of ken confidence gather, instead of asking again");
-  app.add_option("-e,--estimator", flags->estimator, "NAME[:key=value,...] (ken methods --family confidence)")
+  app.add_option("--from", flags.saved, "rows.jsonl of ken confidence gather, instead of asking again");
+  app.add_option("-e,--estimator", flags.estimator, "NAME[:key=value,...] (ken methods --family confidence)")
       ->capture_default_str();
-  app.add_option("--method", flags->method, "how a score becomes a probability")
+  app.add_option("--method", flags.method, "how a score becomes a probability")
       ->capture_default_str()
       ->check(CLI::IsMember(stats::calibrator_kinds));
-  app.add_option("--risk", flags->risk, "share of wrong answers that is promised not to be passed")
+  app.add_option("--risk", flags.risk, "share of wrong answers that is promised not to be passed")
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 0.999));
-  app.add_option("--delta", flags->delta, "probability with which the promise may fail")
+  app.add_option("--delta", flags.delta, "probability with which the promise may fail")
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 0.999));
-  app.add_option("--limit", flags->limit, "ask this many of the facts, drawn by --seed; 0 = all");
-  app.add_option("--seed", flags->seed, "of the split and of samples")->capture_default_str();
-  app.add_option("-o,--out", flags->out, "the calibration; the rows lie beside it, in OUT.rows")->capture_default_str();
-  add_prompt_flags(app, flags->prompt);
-  add_common(app, flags->common, "fast");
-  app.callback([flags] { run(*flags); });
+  app.add_option("--limit", flags.limit, "ask this many of the facts, drawn by --seed; 0 = all");
+  app.add_option("--seed", flags.seed, "of the split and of samples")->capture_default_str();
+  app.add_option("-o,--out", flags.out, "the calibration; the rows lie beside it, in OUT.rows")->capture_default_str();
+  add_prompt_flags(app, flags.prompt);
+  add_common(app, flags.common, "fast");
 }
 
 const Register<Command> entry{command(
-    "calibrate", 22, add, "Fit a confidence to a model on facts: honest probabilities, and from where to abstain.",
+    "calibrate", 22, add, run, "Fit a confidence to a model on facts: honest probabilities, and from where to abstain.",
     "ken calibrate --limit 1000 -o calibration.json")};
 
 }  // namespace

@@ -137,15 +137,14 @@ void run(const Flags& flags) {
   }
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  auto& options = flags->options;
+void add(CLI::App& app, Flags& flags) {
+  auto& options = flags.options;
   app.add_option(
-      "MODEL", flags->model,
+      "MODEL", flags.model,
       "a chat model: a GGUF file or Hugging Face folder; without it, the almanac's organism inside the program");
   app.add_option("--system", options.system, "what stands before the conversation");
-  app.add_option("--template", flags->template_file, "a chat template as a file, instead of the model's own");
-  app.add_flag("--plain", flags->plain, "no template: the model writes on after the text so far");
+  app.add_option("--template", flags.template_file, "a chat template as a file, instead of the model's own");
+  app.add_flag("--plain", flags.plain, "no template: the model writes on after the text so far");
   app.add_option("--temperature", options.sampling.temperature, "0 = the likeliest token")->capture_default_str();
   app.add_option("--top-p", options.sampling.top_p, "keep the likeliest tokens that together reach p")
       ->capture_default_str();
@@ -153,12 +152,11 @@ void add(CLI::App& app) {
   app.add_option("--max-tokens", options.max_tokens, "longest answer")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
-  add_common(app, flags->common, "fast");
-  add_cache(app, flags->common);
-  app.callback([flags] { run(*flags); });
+  add_common(app, flags.common, "fast");
+  add_cache(app, flags.common);
 }
 
-const Register<Command> entry{command("chat", 22, add, "Talk with a chat model; lines of stdin are messages.",
+const Register<Command> entry{command("chat", 22, add, run, "Talk with a chat model; lines of stdin are messages.",
                                       "ken chat qwen2.5-0.5b-instruct.gguf --system \"Answer briefly.\"")};
 
 }  // namespace

@@ -15,12 +15,23 @@
 namespace ken::cli {
 
 struct Command {
-  Card card;                   // id, sentence and example; no paper
-  int order = 0;               // place in `ken --help`
-  void (*add)(CLI::App& app);  // flags and app.callback(...)
+  Card card;                               // id, sentence and example; no paper
+  int order = 0;                           // place in `ken --help`
+  std::function<void(CLI::App& app)> add;  // flags and app.callback(...)
 };
 inline Command command(const char* id, int order, void (*add)(CLI::App&), const char* sentence, const char* example) {
   return {{.id = id, .family = "cli", .sentence = sentence, .example = example}, order, add};
+}
+// With flags that `add` describes and `run` gets.
+template <typename Flags, typename Given>  // Flags or const Flags&
+Command command(const char* id, int order, void (*add)(CLI::App&, Flags&), void (*run)(Given), const char* sentence,
+                const char* example) {
+  const auto both = [add, run](CLI::App& app) {
+    const auto flags = std::make_shared<Flags>();
+    add(app, *flags);
+    app.callback([run, flags] { run(*flags); });
+  };
+  return {{.id = id, .family = "cli", .sentence = sentence, .example = example}, order, both};
 }
 
 // A model file, or a name of the organisms that ship with ken; empty: the one in the program.

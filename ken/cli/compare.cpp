@@ -23,17 +23,15 @@ void run(const Flags& flags) {
   print(dump(-1));
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("A", flags->a, "a folder of `ken study`, or a study.json")->required();
-  app.add_option("B", flags->b, "the study to set beside it")->required();
-  app.add_option("-o,--out", flags->out, "folder for compare.json and compare.md");
-  app.add_flag("--json", flags->json, "print one JSON object");
-  app.callback([flags] { run(*flags); });
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("A", flags.a, "a folder of `ken study`, or a study.json")->required();
+  app.add_option("B", flags.b, "the study to set beside it")->required();
+  app.add_option("-o,--out", flags.out, "folder for compare.json and compare.md");
+  app.add_flag("--json", flags.json, "print one JSON object");
 }
 
 const Register<Command> entry{command(
-    "compare", 15, add, "Set two studies side by side: every number, and which differences are more than chance.",
+    "compare", 15, add, run, "Set two studies side by side: every number, and which differences are more than chance.",
     "ken study -o one && ken study --seed 1 -o two && ken compare one two")};
 
 }  // namespace

@@ -20,16 +20,14 @@ void run(const Flags& flags) {
                     io::dtype_name(type)));
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a folder with config.json and safetensors, or a GGUF file")->required();
-  app.add_option("-o,--out", flags->out, "the GGUF file to write")->required();
-  app.add_option("--type", flags->type, fmt::format("type of the matrices: {}", fmt::join(io::weight_types(), ", ")))
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model, "a folder with config.json and safetensors, or a GGUF file")->required();
+  app.add_option("-o,--out", flags.out, "the GGUF file to write")->required();
+  app.add_option("--type", flags.type, fmt::format("type of the matrices: {}", fmt::join(io::weight_types(), ", ")))
       ->capture_default_str();
-  app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{command("convert", 84, add, "Write a Hugging Face folder as one GGUF file.",
+const Register<Command> entry{command("convert", 84, add, run, "Write a Hugging Face folder as one GGUF file.",
                                       "ken convert Qwen2.5-0.5B -o qwen.gguf --type q8_0")};
 
 }  // namespace

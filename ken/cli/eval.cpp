@@ -58,32 +58,30 @@ void run(const Flags& flags) {
         fmt::format("{}/results.json, {}/samples_{}.jsonl\n", flags.out, flags.out, task.card.id));
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("TASK", flags->task, "NAME[:key=value,...] of a benchmark (ken methods --family tasks)")->required();
-  app.add_option("MODEL", flags->model,
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("TASK", flags.task, "NAME[:key=value,...] of a benchmark (ken methods --family tasks)")->required();
+  app.add_option("MODEL", flags.model,
                  "a GGUF file or Hugging Face folder; without it, the almanac's organism inside the program");
-  app.add_option("--file", flags->file, "the benchmark's records, as they are published")->required();
-  app.add_option("-o,--out", flags->out,
+  app.add_option("--file", flags.file, "the benchmark's records, as they are published")->required();
+  app.add_option("-o,--out", flags.out,
                  "folder for results.json and samples_TASK.jsonl; an unfinished run goes on there")
       ->capture_default_str();
-  app.add_option("--limit", flags->limit, "score the first N items only; 0 = all")->capture_default_str();
+  app.add_option("--limit", flags.limit, "score the first N items only; 0 = all")->capture_default_str();
   app.add_option(
-         "--fewshot", flags->fewshot,
+         "--fewshot", flags.fewshot,
          "show the first N items as worked examples, and do not score them; without it 5 where open questions are "
          "put to a base model, else none")
       ->check(CLI::Range(0, 10000));
-  flags->seeded = app.add_option("--seed", flags->seed,
-                                 "shuffle the items before --fewshot and --limit take theirs; without it, the file's "
-                                 "order");
-  app.add_option("--control", flags->controls,
+  flags.seeded = app.add_option("--seed", flags.seed,
+                                "shuffle the items before --fewshot and --limit take theirs; without it, the file's "
+                                "order");
+  app.add_option("--control", flags.controls,
                  "NAME[:key=value,...] on generated answers, any number of times (ken methods --family steer)");
-  add_prompt_flags(app, flags->prompt, false);
-  add_common(app, flags->common, "fast");
-  app.callback([flags] { run(*flags); });
+  add_prompt_flags(app, flags.prompt, false);
+  add_common(app, flags.common, "fast");
 }
 
-const Register<Command> entry{command("eval", 15, add,
+const Register<Command> entry{command("eval", 15, add, run,
                                       "Run a benchmark on its own file and write results as "
                                       "lm-evaluation-harness does.",
                                       "ken eval jsonl --file questions.jsonl -o eval")};

@@ -74,39 +74,37 @@ void run(const Flags& flags) {
   }
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("PROMPT", flags->prompt, "the text to continue")->required();
-  app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
-  app.add_option("-n,--samples", flags->samples, "how many continuations; they share the prompt's pass")
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("PROMPT", flags.prompt, "the text to continue")->required();
+  app.add_option("-m,--model", flags.model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
+  app.add_option("-n,--samples", flags.samples, "how many continuations; they share the prompt's pass")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
-  app.add_option("--max-tokens", flags->max_tokens, "longest continuation")
+  app.add_option("--max-tokens", flags.max_tokens, "longest continuation")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--temperature", flags->sampling.temperature, "0 = the likeliest token")->capture_default_str();
-  app.add_option("--top-k", flags->sampling.top_k, "keep the k likeliest; 0 = all")->capture_default_str();
-  app.add_option("--top-p", flags->sampling.top_p, "keep the likeliest that together reach p")->capture_default_str();
-  app.add_option("--min-p", flags->sampling.min_p, "keep tokens with at least this share of the largest probability")
+  app.add_option("--temperature", flags.sampling.temperature, "0 = the likeliest token")->capture_default_str();
+  app.add_option("--top-k", flags.sampling.top_k, "keep the k likeliest; 0 = all")->capture_default_str();
+  app.add_option("--top-p", flags.sampling.top_p, "keep the likeliest that together reach p")->capture_default_str();
+  app.add_option("--min-p", flags.sampling.min_p, "keep tokens with at least this share of the largest probability")
       ->capture_default_str();
-  app.add_option("--seed", flags->sampling.seed, "of the noise")->capture_default_str();
-  app.add_option("--stop", flags->stop, "end before this text; any number of times");
-  app.add_option("--control", flags->controls, "NAME[:key=value,...], any number of times");
-  app.add_option("--without-context", flags->without,
+  app.add_option("--seed", flags.sampling.seed, "of the noise")->capture_default_str();
+  app.add_option("--stop", flags.stop, "end before this text; any number of times");
+  app.add_option("--control", flags.controls, "NAME[:key=value,...], any number of times");
+  app.add_option("--without-context", flags.without,
                  "the same prompt without its passage, for controls that compare the two");
-  app.add_option("--prompt", flags->form,
+  app.add_option("--prompt", flags.form,
                  "plain: the text as it stands; chat: as a message, through the model's template")
       ->capture_default_str()
       ->check(CLI::IsMember({"plain", "chat"}));
-  app.add_option("--system", flags->system, "the system message of a chat");
-  add_abstain_flags(app, flags->abstain);
-  add_common(app, flags->common, "fast");
-  add_cache(app, flags->common);
-  app.callback([flags] { run(*flags); });
+  app.add_option("--system", flags.system, "the system message of a chat");
+  add_abstain_flags(app, flags.abstain);
+  add_common(app, flags.common, "fast");
+  add_cache(app, flags.common);
 }
 
 const Register<Command> entry{
-    command("generate", 30, add, "Continue a text.", "ken generate --temperature 0.8 --seed 1 -n 3 \"Q: where\"")};
+    command("generate", 30, add, run, "Continue a text.", "ken generate --temperature 0.8 --seed 1 -n 3 \"Q: where\"")};
 
 }  // namespace
 }  // namespace ken::cli::generate_file

@@ -29,20 +29,18 @@ void run(const Flags& flags) {
   print(Json{{"ids", ids}, {"out", flags.out}, {"tensors", shapes}, {"compute", flags.common.compute}}.dump() + "\n");
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a GGUF file, or 'almanac'")->required();
-  app.add_option("--ids", flags->ids, "token ids, as 1,2,3; nothing is added");
-  app.add_option("--text", flags->text, "text instead of ids; BOS is added where the model wants it");
-  app.add_option("-o,--out", flags->out, "safetensors file: logits [tokens, vocab] and the tapped activations")
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model, "a GGUF file, or 'almanac'")->required();
+  app.add_option("--ids", flags.ids, "token ids, as 1,2,3; nothing is added");
+  app.add_option("--text", flags.text, "text instead of ids; BOS is added where the model wants it");
+  app.add_option("-o,--out", flags.out, "safetensors file: logits [tokens, vocab] and the tapped activations")
       ->required();
-  app.add_option("--tap", flags->taps, "activations by name, such as blocks.*.hook_resid_post; any number of times");
-  add_common(app, flags->common, "f32");
-  app.callback([flags] { run(*flags); });
+  app.add_option("--tap", flags.taps, "activations by name, such as blocks.*.hook_resid_post; any number of times");
+  add_common(app, flags.common, "f32");
 }
 
 const Register<Command> entry{
-    command("logits", 60, add, "Write logits, and any named activation, of given tokens to a safetensors file.",
+    command("logits", 60, add, run, "Write logits, and any named activation, of given tokens to a safetensors file.",
             "ken logits almanac --text \"Q: where\" --tap 'blocks.*.hook_resid_post' -o out.safetensors")};
 
 }  // namespace

@@ -44,17 +44,15 @@ void run(const Flags& flags) {
   print(lines);
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("ID", flags->id, "show one card with its parameters and an example");
-  app.add_option("--family", flags->family, "only this family: confidence, inside, steer, ...");
-  app.add_flag("--claims", flags->claims, "list the claims instead");
-  app.add_flag("--json", flags->json, "one JSON object a line");
-  app.add_option("--write-docs", flags->docs, "write the generated pages into this docs folder");
-  app.callback([flags] { run(*flags); });
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("ID", flags.id, "show one card with its parameters and an example");
+  app.add_option("--family", flags.family, "only this family: confidence, inside, steer, ...");
+  app.add_flag("--claims", flags.claims, "list the claims instead");
+  app.add_flag("--json", flags.json, "one JSON object a line");
+  app.add_option("--write-docs", flags.docs, "write the generated pages into this docs folder");
 }
 
-const Register<Command> entry{command("methods", 90, add,
+const Register<Command> entry{command("methods", 90, add, run,
                                       "List the methods, or show one with its parameters and an example.",
                                       "ken methods semantic-entropy")};
 

@@ -74,27 +74,25 @@ void run(const Flags& flags) {
   report_divergence(flags, *open_model(file ? flags.model : ""));
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a GGUF file, or 'almanac'")->required();
-  app.add_option("-o,--out", flags->out, "the GGUF file to write")->required();
-  app.add_option("--type", flags->type, fmt::format("type of the matrices: {}", fmt::join(io::weight_types(), ", ")))
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model, "a GGUF file, or 'almanac'")->required();
+  app.add_option("-o,--out", flags.out, "the GGUF file to write")->required();
+  app.add_option("--type", flags.type, fmt::format("type of the matrices: {}", fmt::join(io::weight_types(), ", ")))
       ->capture_default_str();
-  app.add_option("--keep", flags->keep,
+  app.add_option("--keep", flags.keep,
                  "TYPE:PATTERN: tensors of these names in that type, such as f32:blk.0.*; any number of times")
       ->allow_extra_args(false);
-  app.add_option("--threads", flags->threads, "CPU threads; 0 = all cores")->check(CLI::Range(0, 4096));
+  app.add_option("--threads", flags.threads, "CPU threads; 0 = all cores")->check(CLI::Range(0, 4096));
   app.add_option(
-      "--kl", flags->kl,
+      "--kl", flags.kl,
       "then measure what was lost: the KL of next-token distributions on this file's passages (lines of text, "
       "or records with \"text\")");
-  app.add_option("--passages", flags->passages, "how many of them")
+  app.add_option("--passages", flags.passages, "how many of them")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{command("quantize", 85, add, "Write a GGUF file with its matrices in another type.",
+const Register<Command> entry{command("quantize", 85, add, run, "Write a GGUF file with its matrices in another type.",
                                       "ken quantize almanac -o almanac-q4_0.gguf --type q4_0")};
 
 }  // namespace

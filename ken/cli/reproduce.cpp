@@ -72,20 +72,17 @@ void run(const Flags& flags) {
   }
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("ID", flags->ids, "claims by method; without any, all of them");
-  app.add_option("-m,--model", flags->model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
-  app.add_option("--facts", flags->facts, "facts to run on; without it, the model's own world");
-  app.add_option("--seeds", flags->seeds, "how many")->capture_default_str()->check(CLI::Range(1, 1000));
-  app.add_option("-o,--out", flags->out, "folder for ID.json");
-  app.add_option("--sources", flags->sources,
-                 "root of ken's sources, to record the hash of the code that was measured");
-  add_common(app, flags->common, "f32");
-  app.callback([flags] { run(*flags); });
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("ID", flags.ids, "claims by method; without any, all of them");
+  app.add_option("-m,--model", flags.model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
+  app.add_option("--facts", flags.facts, "facts to run on; without it, the model's own world");
+  app.add_option("--seeds", flags.seeds, "how many")->capture_default_str()->check(CLI::Range(1, 1000));
+  app.add_option("-o,--out", flags.out, "folder for ID.json");
+  app.add_option("--sources", flags.sources, "root of ken's sources, to record the hash of the code that was measured");
+  add_common(app, flags.common, "f32");
 }
 
-const Register<Command> entry{command("reproduce", 100, add,
+const Register<Command> entry{command("reproduce", 100, add, run,
                                       "Run the claims: what a paper says happens, measured here over seeds.",
                                       "ken reproduce semantic-entropy --seeds 3")};
 

@@ -76,19 +76,17 @@ void run(const Flags& flags) {
   finish(batch, result);
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("FILE", flags->file, "the commands: a JSON object, JSON lines, or one command a line")->required();
-  app.add_option("-o,--out", flags->out,
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("FILE", flags.file, "the commands: a JSON object, JSON lines, or one command a line")->required();
+  app.add_option("-o,--out", flags.out,
                  "folder for ID/stdout, ID/stderr and ID/status.json of each command; without it, runs/NAME");
-  app.add_flag("--keep-going", flags->keep_going, "after a failure, run what does not wait for the failed command");
-  app.add_flag("--dry-run", flags->dry_run, "check the file and show what would run");
-  app.add_flag("--json", flags->json, "print one JSON object a line, as in ID/status.json");
-  app.callback([flags] { run(*flags); });
+  app.add_flag("--keep-going", flags.keep_going, "after a failure, run what does not wait for the failed command");
+  app.add_flag("--dry-run", flags.dry_run, "check the file and show what would run");
+  app.add_flag("--json", flags.json, "print one JSON object a line, as in ID/status.json");
 }
 
 const Register<Command> entry{
-    command("run", 75, add, "Run a batch of ken's commands from one file; started again, it goes on.",
+    command("run", 75, add, run, "Run a batch of ken's commands from one file; started again, it goes on.",
             "echo 'world --people 20 --documents 300 -o ${out}' > batch.txt && ken run batch.txt")};
 
 }  // namespace

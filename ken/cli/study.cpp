@@ -58,33 +58,30 @@ void run(const Flags& flags) {
   print(text);
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model,
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model,
                  "a GGUF file or Hugging Face folder; without it, the almanac's organism inside the program");
   app.add_option(
-      "--facts", flags->facts,
+      "--facts", flags.facts,
       "questions with answers: JSONL, JSON, CSV or TSV, such as PopQA's, CounterFact's and NQ-Swap's as they "
       "are (shapes below); without it, the model's own world");
-  app.add_option("--limit", flags->limit, "ask this many of the facts, drawn by --seed; 0 = all")
-      ->capture_default_str();
-  app.add_option("-o,--out", flags->out,
+  app.add_option("--limit", flags.limit, "ask this many of the facts, drawn by --seed; 0 = all")->capture_default_str();
+  app.add_option("-o,--out", flags.out,
                  "folder for study.json, rows.jsonl, run.json and report.html; an unfinished study goes on there")
       ->capture_default_str();
-  app.add_option("--seed", flags->seed, "of sampling, folds and bootstrap")->capture_default_str();
-  app.add_option("--samples", flags->samples, "answers sampled a question, for semantic entropy")
+  app.add_option("--seed", flags.seed, "of sampling, folds and bootstrap")->capture_default_str();
+  app.add_option("--samples", flags.samples, "answers sampled a question, for semantic entropy")
       ->capture_default_str()
       ->check(CLI::Range(2, 100));
-  app.add_option("--control", flags->controls,
+  app.add_option("--control", flags.controls,
                  "NAME[:key=value,...]: show what this control moves and breaks; again for another");
-  add_abstain_flags(app, flags->abstain);
-  add_prompt_flags(app, flags->prompt);
-  add_common(app, flags->common, "fast");
+  add_abstain_flags(app, flags.abstain);
+  add_prompt_flags(app, flags.prompt);
+  add_common(app, flags.common, "fast");
   app.footer(known_shapes() + "\n" + app.get_footer());
-  app.callback([flags] { run(*flags); });
 }
 
-const Register<Command> entry{command("study", 10, add,
+const Register<Command> entry{command("study", 10, add, run,
                                       "Ask a model everything in a fact set and write a report: what it "
                                       "knows, how sure it is, context or memory.",
                                       "ken study -o report")};

@@ -112,15 +112,13 @@ void run(const Flags& flags) {
       {.bos_token = source.bos, .eos_token = source.eos, .variables = read_case(), .clock = text::template_clock}));
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a GGUF file, a Hugging Face folder, or a template as a file")->required();
-  app.add_option("--name", flags->name, "one of a model's named templates, such as tool_use");
-  app.callback([flags] { run(*flags); });
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model, "a GGUF file, a Hugging Face folder, or a template as a file")->required();
+  app.add_option("--name", flags.name, "one of a model's named templates, such as tool_use");
 }
 
 const Register<Command> entry{
-    command("template", 72, add, "Render a chat (one JSON object on stdin) with a model's chat template.",
+    command("template", 72, add, run, "Render a chat (one JSON object on stdin) with a model's chat template.",
             "echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}' "
             "| ken template model.gguf")};
 

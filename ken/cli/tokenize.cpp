@@ -56,19 +56,17 @@ void run(const Flags& flags) {
   print(out);
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model,
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model,
                  "a GGUF file (vocabulary is enough), a folder with tokenizer.json or tokenizer.model, one of these "
                  "files, or 'almanac'")
       ->required();
-  app.add_option("--separator", flags->separator,
+  app.add_option("--separator", flags.separator,
                  "split the input here instead of at line ends; \\n and \\xHH are understood");
-  app.add_flag("--special", flags->special, "read special tokens in the text as such");
-  app.callback([flags] { run(*flags); });
+  app.add_flag("--special", flags.special, "read special tokens in the text as such");
 }
 
-const Register<Command> entry{command("tokenize", 70, add,
+const Register<Command> entry{command("tokenize", 70, add, run,
                                       "Print the token ids of stdin, one line of ids a line of text.",
                                       "echo 'Q: where' | ken tokenize almanac")};
 

@@ -92,25 +92,22 @@ void run(const Flags& flags) {
   print(text + "\n");
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  auto& o = flags->options;
-  app.add_option("--world", flags->world,
+void add(CLI::App& app, Flags& flags) {
+  auto& o = flags.options;
+  app.add_option("--world", flags.world,
                  "folder that `ken world` wrote; without it and --documents, the standard world");
-  app.add_option("--documents", flags->documents, "records with text or tokens, to go on training --model");
-  app.add_option("-m,--model", flags->model, "the GGUF file to go on from, with --documents");
-  app.add_option("-o,--out", flags->out, "folder for model.gguf, log.jsonl, run.json and the checkpoint")->required();
-  app.add_option("--name", flags->name, "general.name of the model")->capture_default_str();
-  app.add_option("--layers", flags->shape.layers, "blocks")->capture_default_str()->check(CLI::Range(1, 1000));
-  app.add_option("--d-model", flags->shape.d_model, "width")->capture_default_str()->check(CLI::Range(8, 65536));
-  app.add_option("--heads", flags->shape.heads, "query heads")->capture_default_str()->check(CLI::Range(1, 1024));
-  app.add_option("--kv-heads", flags->shape.kv_heads, "key/value heads")
+  app.add_option("--documents", flags.documents, "records with text or tokens, to go on training --model");
+  app.add_option("-m,--model", flags.model, "the GGUF file to go on from, with --documents");
+  app.add_option("-o,--out", flags.out, "folder for model.gguf, log.jsonl, run.json and the checkpoint")->required();
+  app.add_option("--name", flags.name, "general.name of the model")->capture_default_str();
+  app.add_option("--layers", flags.shape.layers, "blocks")->capture_default_str()->check(CLI::Range(1, 1000));
+  app.add_option("--d-model", flags.shape.d_model, "width")->capture_default_str()->check(CLI::Range(8, 65536));
+  app.add_option("--heads", flags.shape.heads, "query heads")->capture_default_str()->check(CLI::Range(1, 1024));
+  app.add_option("--kv-heads", flags.shape.kv_heads, "key/value heads")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
-  app.add_option("--d-ff", flags->shape.d_ff, "feed-forward width")
-      ->capture_default_str()
-      ->check(CLI::Range(8, 262144));
-  app.add_option("--context", flags->shape.context, "context length")
+  app.add_option("--d-ff", flags.shape.d_ff, "feed-forward width")->capture_default_str()->check(CLI::Range(8, 262144));
+  app.add_option("--context", flags.shape.context, "context length")
       ->capture_default_str()
       ->check(CLI::Range(8, 1000000));
   app.add_option("--batch-tokens", o.batch_tokens, "tokens of a step, of one rank")->capture_default_str();
@@ -127,22 +124,22 @@ void add(CLI::App& app) {
   app.add_option("--schedule", o.schedule.kind, "linear, cosine or constant")->capture_default_str();
   app.add_option("--warmup", o.schedule.warmup, "share of the run")->capture_default_str();
   app.add_option("--clip", o.clip, "largest gradient norm; 0 = none")->capture_default_str();
-  app.add_option("--answer-weight", flags->answer_weight, "how much an answer's tokens count")->capture_default_str();
+  app.add_option("--answer-weight", flags.answer_weight, "how much an answer's tokens count")->capture_default_str();
   app.add_option("--kept-blocks", o.kept_blocks,
                  "blocks that keep their activations; those of the others are computed again, which takes less memory "
                  "and a third more time; -1 = all")
       ->capture_default_str();
   app.add_option("--checkpoint-every", o.checkpoint_every, "steps")->capture_default_str();
-  app.add_flag("--figures", flags->figures, "study the trained organism and write what it learned into its card");
-  app.add_option("--dtype", flags->dtype, "weights of model.gguf: f32, bf16, f16, q8_0, ...")->capture_default_str();
+  app.add_flag("--figures", flags.figures, "study the trained organism and write what it learned into its card");
+  app.add_option("--dtype", flags.dtype, "weights of model.gguf: f32, bf16, f16, q8_0, ...")->capture_default_str();
   app.add_option("--seed", o.seed, "of the weights and, with epochs, the order")->capture_default_str();
-  add_common(app, flags->common, "fast");
-  app.callback([flags] { run(*flags); });
+  add_common(app, flags.common, "fast");
 }
 
-const Register<Command> entry{command(
-    "train", 51, add, "Train an organism on a world, or go on training a model on documents; a killed run resumes.",
-    "ken train --world world --layers 2 --d-model 64 --heads 2 --kv-heads 2 --d-ff 128 -o organism")};
+const Register<Command> entry{
+    command("train", 51, add, run,
+            "Train an organism on a world, or go on training a model on documents; a killed run resumes.",
+            "ken train --world world --layers 2 --d-model 64 --heads 2 --kv-heads 2 --d-ff 128 -o organism")};
 
 }  // namespace
 }  // namespace ken::cli::train_file

@@ -57,32 +57,30 @@ void run(const Flags& flags) {
                                  facts.facts.size(), facts.contexts.size(), flags.out));
 }
 
-void add(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.add_option("--people", flags->params.people, "known persons")
+void add(CLI::App& app, Flags& flags) {
+  app.add_option("--people", flags.params.people, "known persons")
       ->capture_default_str()
       ->check(CLI::Range(8, 1000000));
-  app.add_option("--unseen", flags->params.unseen, "persons in no document")
+  app.add_option("--unseen", flags.params.unseen, "persons in no document")
       ->capture_default_str()
       ->check(CLI::Range(0, 1000000));
-  app.add_option("--documents", flags->params.documents, "documents of a training run")
+  app.add_option("--documents", flags.params.documents, "documents of a training run")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
-  app.add_option("--tuning", flags->tuning, "also write tuning.jsonl: so many documents that ask for a form of answer")
+  app.add_option("--tuning", flags.tuning, "also write tuning.jsonl: so many documents that ask for a form of answer")
       ->capture_default_str()
       ->check(CLI::Range(0, 10000000));
-  app.add_option("--exposure-ratio", flags->params.exposure_ratio,
+  app.add_option("--exposure-ratio", flags.params.exposure_ratio,
                  "how much oftener the best known person is seen than the least")
       ->capture_default_str();
-  app.add_option("--seed", flags->params.seed, "of everything in the world")->capture_default_str();
-  app.add_option("-o,--out", flags->out, "folder for documents.jsonl, facts.jsonl, world.json, card.json")->required();
-  app.add_flag("--json", flags->json, "print the card");
-  app.callback([flags] { run(*flags); });
+  app.add_option("--seed", flags.params.seed, "of everything in the world")->capture_default_str();
+  app.add_option("-o,--out", flags.out, "folder for documents.jsonl, facts.jsonl, world.json, card.json")->required();
+  app.add_flag("--json", flags.json, "print the card");
 }
 
-const Register<Command> entry{
-    command("world", 50, add, "Make an almanac: a synthetic world with exact ground truth and controlled exposure.",
-            "ken world --people 40 --documents 2000 --seed 1 -o world")};
+const Register<Command> entry{command(
+    "world", 50, add, run, "Make an almanac: a synthetic world with exact ground truth and controlled exposure.",
+    "ken world --people 40 --documents 2000 --seed 1 -o world")};
 
 }  // namespace
 }  // namespace ken::cli::world_file

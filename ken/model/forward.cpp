@@ -186,17 +186,23 @@ struct Pass {
     if (model.config.activation == Activation::silu) return at::silu(y);
     return at::gelu(y, model.config.activation == Activation::gelu ? "none" : "tanh");
   }
-  bool swiglu() const { return model.config.gated && model.config.activation == Activation::silu; }
   Tensor gated(const Tensor& gate, const Tensor& up) const {
     if (model.config.activation == Activation::silu) return nn::swiglu(gate, up);
     return (activated(gate) * up).to(up.scalar_type());
   }
 
+  // What gate and up make of x, where no tap looks at either.
+  Tensor hidden(const Tensor& x, const nn::Matrix& gate, const nn::Matrix& up) const {
+    if (model.config.activation == Activation::silu) return nn::swiglu_of(x, gate, up, options.compute);
+    const auto in = nn::linear_all(x, {&gate, &up}, options.compute);
+    return gated(in[0], in[1]);
+  }
+
   Tensor mlp(const Tensor& n, const Block& block, int64_t l) const {
     if (!block.experts.empty()) return tap(Point::mlp_raw, l, mixture(n, block));
     Tensor post;
-    if (swiglu() && !taps.uses(Point::mlp_pre, l) && !taps.uses(Point::mlp_linear, l)) {
-      post = nn::swiglu_of(n, block.gate, block.up, options.compute);
+    if (model.config.gated && !taps.uses(Point::mlp_pre, l) && !taps.uses(Point::mlp_linear, l)) {
+      post = hidden(n, block.gate, block.up);
     } else if (model.config.gated) {
       const auto in = nn::linear_all(n, {&block.gate, &block.up}, options.compute);
       post = gated(tap(Point::mlp_pre, l, in[0]), tap(Point::mlp_linear, l, in[1]));
@@ -219,13 +225,7 @@ struct Pass {
       if (places.size(0) == 0) continue;
       const Tensor rows = places.select(1, 0), weight = weights.index({rows, places.select(1, 1)}).unsqueeze(1);
       const Tensor x = n.index_select(0, rows);
-      Tensor post;
-      if (swiglu()) {
-        post = nn::swiglu_of(x, expert.gate, expert.up, options.compute);
-      } else {
-        const auto in = nn::linear_all(x, {&expert.gate, &expert.up}, options.compute);
-        post = gated(in[0], in[1]);
-      }
+      const Tensor post = hidden(x, expert.gate, expert.up);
       out = out.index_add(0, rows, nn::linear(post, expert.down, options.compute).to(at::kFloat) * weight);
     }
     return out.to(dtype);

@@ -112,10 +112,6 @@ std::pair<Tensor, Tensor> KvCache::table(const std::vector<int>& sequences) cons
   return {table, lengths};
 }
 
-int64_t KvCache::position_bytes() const {
-  return int64_t(k_.size()) * 2 * kv_heads_ * width() * int64_t(at::elementSize(type_));
-}
-
 int32_t KvCache::take_block() {
   if (free_.empty()) grow(std::max<int64_t>(64, capacity_ * 2));
   if (used_ >= max_blocks_)

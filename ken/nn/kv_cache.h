@@ -35,7 +35,8 @@ class KvCache {
   const Tensor& values(int64_t layer) const { return v_[size_t(layer)]; }
 
   int64_t blocks_used() const { return used_; }
-  int64_t position_bytes() const;                                         // of one position in all layers
+  // Of one position in all layers.
+  int64_t position_bytes() const { return std::ssize(k_) * 2 * kv_heads_ * width() * int64_t(at::elementSize(type_)); }
   int64_t bytes() const { return capacity_ * block * position_bytes(); }  // allocated
 
  private:
