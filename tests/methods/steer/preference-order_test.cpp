@@ -31,10 +31,13 @@ TEST_F(PreferenceOrderTest, nine_cells_share_items_and_the_matrix_sums_to_one) {
     const double all = cell.at("accuracy").at("value").get<double>() + cell.at("violation").at("value").get<double>() +
                        cell.at("other").at("value").get<double>();
     EXPECT_LE(all, 1 + 1e-9);
-    if (cell.at("gold") == "memory") EXPECT_EQ(cell.at("violation").at("value"), 0.0);
+    if (cell.at("gold") == "memory") {
+      EXPECT_EQ(cell.at("violation").at("value"), 0.0);
+    }
     // Without any source but memory every known fact is answered rightly.
-    if (cell.at("assumption") == "absent" && cell.at("passage") == "absent")
+    if (cell.at("assumption") == "absent" && cell.at("passage") == "absent") {
       EXPECT_EQ(cell.at("accuracy").at("value"), 1.0);
+    }
   }
   EXPECT_TRUE(at::allclose(result.tensors.at("leak").sum(1), at::ones({3})));
 }
