@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 
 namespace ken {
 namespace {
@@ -23,8 +24,7 @@ void check(const Card& card, const Param& param, const Json& value) {
     fail_usage(card.id, "parameter '{}' must lie in [{}, {}], not {} ({})", param.name, param.low, param.high,
                value.dump(), param.meaning);
   }
-  if (!param.choices.empty() &&
-      std::find(param.choices.begin(), param.choices.end(), value.get<std::string>()) == param.choices.end()) {
+  if (!param.choices.empty() && !is_in(value.get<std::string>(), param.choices)) {
     fail_usage(card.id, "parameter '{}' is one of {}, not {}", param.name, fmt::join(param.choices, ", "),
                value.dump());
   }

@@ -8,6 +8,11 @@
 
 namespace ken {
 
+template <typename T, typename Range>
+bool is_in(const T& value, const Range& values) {
+  return std::find(std::begin(values), std::end(values), value) != std::end(values);
+}
+
 // all[i] for each chosen index.
 template <typename T, typename Index>
 std::vector<T> pick(const std::vector<T>& all, const std::vector<Index>& chosen) {

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "ken/base/select.h"
 #include "ken/cli/bench_against.h"
 #include "ken/cli/command.h"
 #include "ken/model/random.h"
@@ -40,13 +41,11 @@ void check(const Flags& flags) {
     fail_usage("bench", "give either a model's file or a --shape: {}", fmt::join(model::shape_names(), ", "));
   if (!flags.save.empty() && flags.shape.empty()) fail_usage("bench", "--save keeps a random model; give its --shape");
   const auto works = Bench::works();
-  const auto asked = [&](const char* work) {
-    return flags.work.empty() || std::find(flags.work.begin(), flags.work.end(), work) != flags.work.end();
-  };
+  const auto asked = [&](const char* work) { return flags.work.empty() || is_in(work, flags.work); };
   if (!flags.against.empty() && !asked("prefill") && !asked("decode"))
     fail_usage("bench", "--against with neither prefill nor decode among --work compares nothing; add one of them");
   for (const auto& work : flags.work)
-    if (std::find(works.begin(), works.end(), work) == works.end())
+    if (!is_in(work, works))
       fail_usage("bench", "{}; known: {}", unknown_name("work", work, works), fmt::join(works, ", "));
 }
 

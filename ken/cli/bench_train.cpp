@@ -1,4 +1,6 @@
 // The works of `ken bench` that are no pass of a decoding: a training step, and the choice of tokens.
+#include <malloc.h>
+
 #include <atomic>
 #include <fstream>
 
@@ -28,8 +30,13 @@ double system_bytes(const char* file, const std::string& key, double otherwise) 
 }
 double free_bytes() { return system_bytes("/proc/meminfo", "MemAvailable:", INFINITY); }  // nothing is refused
 
-// The most memory the process has held since the last call of forget_peak.
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
+// The most memory the process has held since the last call of forget_peak; what is free by then does not count.
+void forget_peak() {
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
 double peak_bytes() { return system_bytes("/proc/self/status", "VmHWM:", 0); }
 
 train::TrainBatch random_batch(const model::Config& config) {
@@ -42,17 +49,6 @@ train::TrainBatch random_batch(const model::Config& config) {
   return {inputs, inputs.tokens.roll(-1), at::ones({documents * n}, at::kFloat)};
 }
 
-}  // namespace
-
-std::string Bench::training_refused() const {
-  const double needs = bytes_of_parameter * double(model_.parameters()), free = free_bytes();
-  if (needs <= free) return "";
-  return fmt::format("training {} takes about {:.1f} GB and {:.1f} GB of memory are free", model_.config.name,
-                     needs / 1e9, free / 1e9);
-}
-
-namespace {
-
 // Forward and backward of one step.
 void backward(model::Model& model, const std::vector<train::Parameter>& parameters, const train::TrainBatch& batch,
               nn::Compute compute, int64_t kept_blocks = -1) {
@@ -61,7 +57,18 @@ void backward(model::Model& model, const std::vector<train::Parameter>& paramete
   objective->loss({model, compute, kept_blocks}, batch, objective->weight(batch)).value.backward();
 }
 
+void step(train::Optimizer& optimizer, const std::vector<train::Parameter>& parameters) {
+  optimizer.step(1, std::min(1.0, 1 / train::gradient_norm(parameters)));
+}
+
 }  // namespace
+
+std::string Bench::training_refused() const {
+  const double needs = bytes_of_parameter * double(model_.parameters()), free = free_bytes();
+  if (needs <= free) return "";
+  return fmt::format("training {} takes about {:.1f} GB and {:.1f} GB of memory are free", model_.config.name,
+                     needs / 1e9, free / 1e9);
+}
 
 // f32 masters with bf16 products and AdamW. Muon's own products would be several times the step's at so few tokens.
 void Bench::train(const Emit& emit) {
@@ -72,7 +79,7 @@ void Bench::train(const Emit& emit) {
   const auto batch = random_batch(trained.config);
   const double seconds = best_seconds(options_.repeat, [&] {
     backward(trained, parameters, batch, options_.compute);
-    optimizer->step(1, std::min(1.0, 1 / train::gradient_norm(parameters)));
+    step(*optimizer, parameters);
   });
   const auto tokens = double(batch.tokens());
   emit({"train",
@@ -95,7 +102,7 @@ void Bench::lora(const Emit& emit) {
     forget_peak();
     const double seconds = best_seconds(options_.repeat, [&] {
       backward(adapted, parameters, batch, options_.compute, kept);
-      optimizer->step(1, std::min(1.0, 1 / train::gradient_norm(parameters)));
+      step(*optimizer, parameters);
     });
     steps.push_back(
         {seconds, {{"tokens", batch.tokens()}, {"rank", 16}, {"kept_blocks", kept}, {"peak_gb", peak_bytes() / 1e9}}});

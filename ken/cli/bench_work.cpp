@@ -15,23 +15,6 @@ constexpr int64_t prompt_of_decode = 128, prompt_of_samples = 256, samples_made 
 
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-class Endless final : public text::Tokenizer {
- public:
-  explicit Endless(std::shared_ptr<const text::Tokenizer> inner) : text::Tokenizer(*inner), inner_(std::move(inner)) {
-    eos.reset();
-  }
-  std::vector<int32_t> encode(std::string_view text, bool special) const override {
-    return inner_->encode(text, special);
-  }
-  std::string decode(std::span<const int32_t> ids) const override { return inner_->decode(ids); }
-  std::vector<Piece> encode_with_offsets(std::string_view text) const override {
-    return inner_->encode_with_offsets(text);
-  }
-
- private:
-  std::shared_ptr<const text::Tokenizer> inner_;
-};
-
 // Bytes are the first tokens of a vocabulary of bytes; elsewhere any ids do.
 std::vector<int32_t> random_ids(const model::Model& model, int64_t n, uint64_t stream = 0) {
   Rng rng(0, stream);
@@ -54,8 +37,7 @@ std::string random_text(int64_t n) {
 std::string kernel_path(nn::Compute compute) { return fmt::format("{} {}", nn::compute_name(compute), nn::cpu_kind()); }
 
 Bench::Bench(const model::Model& model, const Peaks& peaks, const BenchOptions& options)
-    : model_(model), endless_(model), peaks_(peaks), options_(options), weights_(read_weights(model)) {
-  endless_.tokenizer = std::make_shared<Endless>(model.tokenizer);
+    : model_(model), peaks_(peaks), options_(options), weights_(read_weights(model)) {
   const int64_t context = model.config.context;
   if (context < 4 * tokens_made)
     fail("bench", "{} has a context of {} tokens; the measurements take one of {} or more", model.config.name, context,
@@ -67,9 +49,7 @@ Bench::Bench(const model::Model& model, const Peaks& peaks, const BenchOptions& 
     fail_usage("bench", "--tokens {} is more than the context of {}, {} tokens", options_.tokens, model.config.name,
                context);
   if (options_.tokens == 0) options_.tokens = std::min<int64_t>(512, context);
-  nn::KvCache cache = model::make_cache(model, options.compute);
-  cache.extend(cache.open(), 1);
-  bytes_of_position_ = double(cache.position_bytes());
+  bytes_of_position_ = double(model::make_cache(model, options.compute).position_bytes());
 }
 
 using Method = void (Bench::*)(const Emit&);
@@ -193,8 +173,11 @@ void Bench::decode(const Emit& emit) {
 // The loop that users get; it asks before each pass whether to go on, which tells when the pass began.
 void Bench::loop(const std::string& text, std::vector<int32_t> tokens, int64_t samples, int64_t most,
                  Looped& best) const {
-  generate::Request request{
-      .tokens = std::move(tokens), .sampling = {.temperature = 1}, .max_tokens = most, .samples = samples};
+  generate::Request request{.tokens = std::move(tokens),
+                            .sampling = {.temperature = 1},
+                            .max_tokens = most,
+                            .samples = samples,
+                            .ignore_eos = true};  // every run does the same work
   if (!text.empty()) {
     request.prompt = {.text = text, .without_context = text.substr(text.size() / 2)};
     request.controls.push_back(generate::control_from("cad:alpha=1"));
@@ -202,7 +185,7 @@ void Bench::loop(const std::string& text, std::vector<int32_t> tokens, int64_t s
   std::vector<Clock::time_point> begins;
   generate::GenerateOptions options{.compute = options_.compute};
   options.interrupted = [&begins] { return begins.push_back(Clock::now()), false; };
-  generate::generate(endless_, {request}, options);
+  generate::generate(model_, {request}, options);
   best.all = std::min(best.all, since(begins.at(0)));
   if (most > 1) best.step = std::min(best.step, since(begins.at(1)) / double(most - 1));
 }
@@ -227,8 +210,7 @@ void Bench::samples(const Emit& emit) {
 
 void Bench::twostream(const Emit& emit) {
   const std::string text = random_text(fitting(prompt_of_decode, tokens_made + 8));
-  const auto whole = model::prompt_ids(endless_, text),
-             half = model::prompt_ids(endless_, text.substr(text.size() / 2));
+  const auto whole = model::prompt_ids(model_, text), half = model::prompt_ids(model_, text.substr(text.size() / 2));
   Looped one, two;
   for (int i = 0; i < options_.repeat; ++i) {
     loop(text, {}, 1, tokens_made, two);

@@ -69,7 +69,6 @@ class Bench {
   double cached_floor(double positions) const;  // of a step's pass
 
   const model::Model& model_;
-  model::Model endless_;  // the same, but no token ends a text: every run does the same work
   Peaks peaks_;
   BenchOptions options_;
   Weights weights_;

@@ -1,4 +1,5 @@
 // ken methods: the registry, as a table, as JSON, as one card, or as the generated pages.
+#include "ken/base/select.h"
 #include "ken/cli/command.h"
 #include "ken/study/catalog.h"
 
@@ -29,8 +30,7 @@ void run(const Flags& flags) {
   std::string lines;
   for (const auto& entry : entries) {
     known.push_back(entry.card->id);
-    if (std::find(families.begin(), families.end(), entry.card->family) == families.end())
-      families.push_back(entry.card->family);
+    if (!is_in(entry.card->family, families)) families.push_back(entry.card->family);
     if (!flags.family.empty() && entry.card->family != flags.family) continue;
     if (!flags.id.empty() && entry.card->id != flags.id) continue;
     any = true;

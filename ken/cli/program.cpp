@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include "ken/base/select.h"
 #include "ken/cli/command.h"
 
 namespace ken::cli {
@@ -28,8 +29,7 @@ std::string with_hint(CLI::App& app, const std::string& message, int argc, char*
   for (auto* command : sub->get_subcommands(nullptr)) known.push_back(command->get_name());
   for (int i = 1; i < argc; ++i) {
     const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
-    const bool unknown =
-        message.find(word) != std::string::npos && std::find(known.begin(), known.end(), word) == known.end();
+    const bool unknown = message.find(word) != std::string::npos && !is_in(word, known);
     const auto near = near_names(word, known);
     if (unknown && !near.empty() && (word.rfind("--", 0) == 0 || sub == &app))
       return fmt::format("{}; did you mean {}?", message, fmt::join(near, " or "));

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 
 namespace ken::data {
 namespace {
@@ -45,10 +46,7 @@ std::vector<std::string> draw_words(const Words& words, const std::string& (*wor
   std::vector<std::string> result;
   for (size_t attempt = 0; attempt < tries_an_item * n && result.size() < n; ++attempt) {
     const std::string& word = word_of(*words.facts[size_t(rng.below(words.facts.size()))]);
-    const auto is_in = [&](const std::vector<std::string>& list) {
-      return std::find(list.begin(), list.end(), word) != list.end();
-    };
-    if (!is_in(result) && !is_in(not_these)) result.push_back(word);
+    if (!is_in(word, result) && !is_in(word, not_these)) result.push_back(word);
   }
   return result;
 }

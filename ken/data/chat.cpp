@@ -1,10 +1,10 @@
 // Rendering a conversation with a model's template, and finding out from the template how an answer ends.
 #include "ken/data/chat.h"
 
-#include <algorithm>
 #include <cstdlib>
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 #include "ken/data/trim.h"
 
 namespace ken::data {
@@ -75,7 +75,7 @@ std::string Chat::render(const std::vector<Message>& messages, const Rendering& 
 // A conversation of marked words shows what stands behind an answer and before the next question.
 void Chat::find_ends(const io::Metadata& metadata) {
   const auto add = [&](int32_t id) {
-    if (std::find(ends_.begin(), ends_.end(), id) == ends_.end()) ends_.push_back(id);
+    if (!is_in(id, ends_)) ends_.push_back(id);
   };
   if (tokenizer_->eos) add(*tokenizer_->eos);
   for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {

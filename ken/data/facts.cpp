@@ -14,6 +14,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 #include "ken/data/counterfact.h"
 #include "ken/io/records.h"
 
@@ -119,8 +120,7 @@ class Fields {
   void add_text(std::vector<std::string>& result, const char* name, const Json& item) const {
     if (!item.is_string() && !item.is_number()) fail(where_, "'{}' must hold texts, found {}", name, item.type_name());
     std::string text = item.is_string() ? item.get<std::string>() : item.dump();
-    if (!text.empty() && std::find(result.begin(), result.end(), text) == result.end())
-      result.push_back(std::move(text));
+    if (!text.empty() && !is_in(text, result)) result.push_back(std::move(text));
   }
   Json left_;
   std::string where_;
@@ -128,13 +128,12 @@ class Fields {
 
 void append_new(std::vector<std::string>& list, const std::vector<std::string>& more) {
   for (const auto& text : more)
-    if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+    if (!is_in(text, list)) list.push_back(text);
 }
 
 void check_choice(const Fields& fields, const char* name, const std::string& value,
                   const std::vector<std::string>& known) {
-  if (std::find(known.begin(), known.end(), value) == known.end())
-    fail(fields.where(), "{}", unknown_name(name, value, known));
+  if (!is_in(value, known)) fail(fields.where(), "{}", unknown_name(name, value, known));
 }
 
 [[noreturn]] void refuse_shape(const std::string& where, const std::vector<std::string>& found) {

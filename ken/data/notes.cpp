@@ -5,6 +5,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/files.h"
+#include "ken/base/select.h"
 #include "ken/io/records.h"
 
 namespace ken::data {
@@ -87,8 +88,7 @@ Notes::Found Notes::search(const std::string& query, size_t k, const Found& but,
   Found found;
   if (!index_) return found;
   for (const auto& hit : index_->search(query, texts_.size()))
-    if (found.size() < k && std::find(but.begin(), but.end(), hit.passage) == but.end() && counts(hit.passage))
-      found.push_back(hit.passage);
+    if (found.size() < k && !is_in(hit.passage, but) && counts(hit.passage)) found.push_back(hit.passage);
   return found;
 }
 

@@ -1,10 +1,10 @@
 #include "ken/data/pairs.h"
 
-#include <algorithm>
 #include <map>
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 #include "ken/io/records.h"
 
 namespace ken::data {
@@ -87,8 +87,7 @@ std::vector<ContrastPair> passage_pairs(const FactSet& facts, const PromptStyle&
   Rng rng(seed, 18);
   std::vector<const ContextCase*> cases;
   for (const ContextCase& item : facts.contexts)
-    if (std::find(kinds.begin(), kinds.end(), item.kind) != kinds.end() && !item.context_answers.empty())
-      cases.push_back(&item);
+    if (is_in(item.kind, kinds) && !item.context_answers.empty()) cases.push_back(&item);
   rng.shuffle(cases);
   for (const ContextCase* item : cases) {
     if (result.size() >= limit) break;

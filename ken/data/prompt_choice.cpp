@@ -6,6 +6,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 
 namespace ken::data {
 namespace {
@@ -16,8 +17,7 @@ constexpr uint64_t draw_stream = 0x5075;
 
 void check_prompt_choice(const PromptChoice& choice) {
   const std::vector<std::string> known = {"auto", "plain", "few-shot", "chat"};
-  if (std::find(known.begin(), known.end(), choice.prompt) == known.end())
-    fail_usage("prompt", "{}", unknown_name("prompt", choice.prompt, known));
+  if (!is_in(choice.prompt, known)) fail_usage("prompt", "{}", unknown_name("prompt", choice.prompt, known));
   if (choice.prompt == "plain" && choice.shots.value_or(0) > 0)
     fail_usage("prompt", "plain prompts show no examples; leave --shots out or write --prompt few-shot");
   if (choice.prompt == "few-shot" && choice.shots == size_t{0})

@@ -24,8 +24,7 @@ std::map<std::string, std::vector<std::string>> answers_by_relation(const data::
   for (const auto& fact : set.facts) {
     if (fact.answers.empty()) continue;
     auto& list = result[fact.relation];
-    if (list.size() < 512 && std::find(list.begin(), list.end(), fact.answers.front()) == list.end())
-      list.push_back(fact.answers.front());
+    if (list.size() < 512 && !is_in(fact.answers.front(), list)) list.push_back(fact.answers.front());
   }
   return result;
 }

@@ -7,24 +7,16 @@
 
 #include "ken/base/error.h"
 #include "ken/base/select.h"
+#include "ken/evidence/source.h"
 #include "ken/readout/lens.h"
 #include "ken/stats/stats.h"
 
 namespace ken::evidence {
-namespace {
-
-generate::Request passage_left_out(const Contest& c) {
-  generate::Request request = c.request;
-  request.prompt.text = c.request.prompt.without_context;
-  return request;
-}
-
-}  // namespace
 
 Copying copying_against_memory(const readout::AnalysisInput& input, size_t most) {
   Copying items{passage_contests(input, "none", most), {}, {}, {}, {}};
   std::vector<generate::Request> alone;
-  for (const Contest& c : items.contests) alone.push_back(passage_left_out(c));
+  for (const Contest& c : items.contests) alone.push_back(without_passage(c.request));
   const auto remembered = greedy_answers(input.model, alone, input.compute);
   for (size_t i = 0; i < items.contests.size(); ++i) items.contests[i].wrong_text = remembered[i].text;
   std::erase_if(items.contests, [&](Contest& c) {
@@ -39,7 +31,7 @@ Copying copying_against_memory(const readout::AnalysisInput& input, size_t most)
     if (!fact.answers.empty()) ++numbers[data::normalize_answer(fact.answers.front())];
   std::vector<Contest> plain = items.contests;
   for (Contest& c : plain) {
-    c.request = passage_left_out(c);
+    c.request = without_passage(c.request);
     set_tokens(input.model, c);
     items.frequency.push_back(std::log(1 + numbers[data::normalize_answer(c.wrong_text)]));
   }

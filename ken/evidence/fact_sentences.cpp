@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ken/base/select.h"
 #include "ken/evidence/words.h"
 
 namespace ken::evidence {
@@ -17,7 +18,7 @@ FactSentences::FactSentences(const std::vector<data::Fact>& facts) {
     for (size_t i = 0; i < words.size(); ++i) places[i].insert(words[i]);
     const auto form = form_of(fact);
     auto& forms = relation.forms;
-    if (form && std::find(forms.begin(), forms.end(), *form) == forms.end()) forms.push_back(*form);
+    if (form && !is_in(*form, forms)) forms.push_back(*form);
   }
   // A form that asks for more of the text is tried first: "is a baker in V" before "is V".
   const auto length = [](const Form& f) { return f.before.size() + f.middle.size() + f.after.size(); };

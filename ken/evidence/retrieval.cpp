@@ -5,6 +5,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 #include "ken/stats/stats.h"
 
 namespace ken::evidence {
@@ -78,8 +79,7 @@ void judge(const readout::AnalysisInput& input, const PassagePool& pool, const R
   for (size_t i = 0; i < pool.questions.size(); ++i) {
     const auto& gold = pool.questions[i].gold;
     const std::vector<size_t> first(ranking[i].begin(), ranking[i].begin() + long(std::min(k, ranking[i].size())));
-    recall.hits += std::any_of(first.begin(), first.end(),
-                               [&](size_t p) { return std::find(gold.begin(), gold.end(), p) != gold.end(); });
+    recall.hits += std::any_of(first.begin(), first.end(), [&](size_t p) { return is_in(p, gold); });
     requests.push_back(asked_beside(input, pool, *pool.questions[i].item, first));
   }
   const auto answers = greedy_answers(input.model, requests, input.compute);

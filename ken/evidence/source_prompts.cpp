@@ -1,6 +1,5 @@
 #include "ken/evidence/source_prompts.h"
 
-#include <algorithm>
 #include <set>
 
 #include "ken/base/error.h"
@@ -31,7 +30,7 @@ std::vector<std::vector<int32_t>> told_prompts(const SourceChoice& choice, const
                source);
   const std::vector<std::string> instructions(found.begin(), found.end());
   auto which = choice.of(Part::train);
-  std::erase_if(which, [&](size_t i) { return std::find(others.begin(), others.end(), i) != others.end(); });
+  std::erase_if(which, [&](size_t i) { return is_in(i, others); });
   Rng rng(choice.input.seed, instruction_stream);
   std::vector<std::vector<int32_t>> prompts;
   for (const size_t i : draw(which, n, choice.input.seed)) {

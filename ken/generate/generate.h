@@ -25,6 +25,7 @@ struct Request {
   int64_t samples = 1;
   std::vector<std::string> stop;  // the text ends before any of these
   std::vector<int32_t> ends;      // tokens that end it, beside EOS: the end of a turn
+  bool ignore_eos = false;        // EOS is a token like any other
   std::vector<ControlSpec> controls;
   int64_t alternatives = 0;  // how many of the likeliest tokens are kept at each step
   uint64_t key = 0;          // identifies the request in the noise: sample j draws from sequence (key, j)

@@ -1,6 +1,7 @@
 #include "ken/generate/row.h"
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 #include "ken/data/trim.h"
 #include "ken/text/decode_stream.h"
 
@@ -147,9 +148,8 @@ void take(const model::Model& model, Active& row, const Choice& choice) {
   if (row.proposed) row.result.score = row.proposed->score;
   if (!choice.alternatives.empty()) row.result.alternatives.push_back(choice.alternatives);
   note(row.result, choice.notes);
-  const bool eos = model.tokenizer && model.tokenizer->eos && choice.token == *model.tokenizer->eos;
-  const bool end = std::find(request.ends.begin(), request.ends.end(), choice.token) != request.ends.end();
-  if (eos || end) return finish(row, "stop");
+  const bool eos = !request.ignore_eos && model.tokenizer && choice.token == model.tokenizer->eos;
+  if (eos || is_in(choice.token, request.ends)) return finish(row, "stop");
   append(model, row, choice.token);
   if (!row.done && int64_t(row.result.tokens.size()) >= request.max_tokens) finish(row, "length");
 }

@@ -1,6 +1,7 @@
 #include "ken/generate/scheduler.h"
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 #include "ken/generate/row.h"
 #include "ken/model/partial.h"
 
@@ -320,7 +321,7 @@ void Scheduler::fail_row(Active& row, std::exception_ptr error) {
 void Scheduler::read(const std::vector<Reading>& readings) {
   std::vector<const model::Model*> models;
   for (const auto& r : readings)
-    if (std::find(models.begin(), models.end(), r.of().model) == models.end()) models.push_back(r.of().model);
+    if (!is_in(r.of().model, models)) models.push_back(r.of().model);
   for (const auto* model : models) read_with(*model, readings);
 }
 

@@ -238,6 +238,7 @@ Call common_call(const Fields& fields) {
   for (const auto& stop : call.stop)
     if (stop.empty()) fail_call("stop", "an empty text stops everything");
   call.logit_bias = biases_from(fields);
+  call.ignore_eos = fields.flag("ignore_eos", false);
   call.stream = fields.flag("stream", false);
   if (const Json* options = fields.find("stream_options"))
     call.usage = Fields(*options, "stream_options", limits).flag("include_usage", false);

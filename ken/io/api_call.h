@@ -67,6 +67,7 @@ struct Call {
   std::vector<std::string> stop;
   std::map<int32_t, double> logit_bias;
   bool stream = false, usage = false, echo = false;
+  bool ignore_eos = false;         // no token ends the text
   bool logprobs = false;           // of each token
   int64_t top_logprobs = 0;        // of the likeliest tokens at each place
   std::string encoding = "float";  // of embeddings

@@ -104,14 +104,13 @@ std::tuple<Tensor, Tensor, Tensor> attention_backward(const Tensor& dz, const Te
 
 namespace {
 
-// The blocks of a row of the table, [blocks, K, ...]; of int8 levels what they stand for, in f32. `positions`: the
-// dimension of a block's 16, counted as in the pool.
-Tensor pages_of(const Tensor& pool, const Tensor& table_row, int64_t positions) {
+// The blocks of a row of the table, [blocks, K, D, 16] of keys or [blocks, K, 16, D]; of int8 levels what they stand
+// for, in f32.
+Tensor pages_of(const Tensor& pool, const Tensor& table_row, bool keys) {
   const Tensor pages = pool.index_select(0, table_row.to(at::kLong));
   if (pool.scalar_type() != at::kChar) return pages;
-  const int64_t width = pool.size(5 - positions) - scale_bytes, n = pages.size(0), K = pages.size(1);
+  const int64_t width = pool.size(keys ? 2 : 3) - scale_bytes, n = pages.size(0), K = pages.size(1);
   const Tensor flat = pages.flatten(2), scales = flat.narrow(2, width * page, page * scale_bytes).contiguous();
-  const bool keys = positions == 3;
   return flat.narrow(2, 0, width * page).reshape({n, K, keys ? width : page, keys ? page : width}).to(at::kFloat) *
          scales.view(at::kFloat).unsqueeze(keys ? 2 : 3);
 }
@@ -119,10 +118,10 @@ Tensor pages_of(const Tensor& pool, const Tensor& table_row, int64_t positions) 
 }  // namespace
 
 Tensor gather_keys(const Tensor& k_pool, const Tensor& table_row, int64_t length) {
-  return pages_of(k_pool, table_row, 3).permute({0, 3, 1, 2}).flatten(0, 1).narrow(0, 0, length);  // [blocks 16, K, D]
+  return pages_of(k_pool, table_row, true).permute({0, 3, 1, 2}).flatten(0, 1).narrow(0, 0, length);
 }
 Tensor gather_values(const Tensor& v_pool, const Tensor& table_row, int64_t length) {
-  return pages_of(v_pool, table_row, 2).permute({0, 2, 1, 3}).flatten(0, 1).narrow(0, 0, length);
+  return pages_of(v_pool, table_row, false).permute({0, 2, 1, 3}).flatten(0, 1).narrow(0, 0, length);
 }
 
 void write_pages(const Tensor& k, const Tensor& v, const Tensor& k_pool, const Tensor& v_pool, const Tensor& table,

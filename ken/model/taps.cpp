@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 #include "ken/model/batch.h"
 
 namespace ken::model {
@@ -96,7 +97,7 @@ bool TapPlan::uses(Point point, int64_t layer, int sequence) const {
   if (taps_.empty()) return false;
   for (size_t i : at(point, layer)) {
     const auto& chosen = taps_[i].sequences;
-    if (chosen.empty() || std::find(chosen.begin(), chosen.end(), sequence) != chosen.end()) return true;
+    if (chosen.empty() || is_in(sequence, chosen)) return true;
   }
   return false;
 }
@@ -112,9 +113,7 @@ Tensor TapPlan::apply(Point point, int64_t layer, const Tensor& x, const Batch& 
                     point};
     for (size_t i : at(point, layer)) {
       const Tap& tap = taps_[i];
-      if (!tap.sequences.empty() &&
-          std::find(tap.sequences.begin(), tap.sequences.end(), int(s)) == tap.sequences.end())
-        continue;
+      if (!tap.sequences.empty() && !is_in(int(s), tap.sequences)) continue;
       const std::optional<Tensor> replaced = tap.fn(rows, site);
       if (!replaced) continue;
       if (replaced->sizes() != rows.sizes()) {

@@ -8,6 +8,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/read_json.h"
+#include "ken/base/select.h"
 
 namespace ken::readout {
 namespace {
@@ -39,9 +40,8 @@ std::vector<std::string> chosen_points(const CaptureOptions& options, const mode
     const size_t star = point.rfind("blocks.*.", 0) == 0 ? 7 : std::string::npos;
     std::vector<std::string> names = expand_points({point}, config);
     for (size_t i = 0; i < names.size(); ++i) {
-      const bool wanted = star == std::string::npos || options.layers.empty() ||
-                          std::find(options.layers.begin(), options.layers.end(), int64_t(i)) != options.layers.end();
-      if (wanted && std::find(result.begin(), result.end(), names[i]) == result.end()) result.push_back(names[i]);
+      const bool wanted = star == std::string::npos || options.layers.empty() || is_in(int64_t(i), options.layers);
+      if (wanted && !is_in(names[i], result)) result.push_back(names[i]);
     }
   }
   if (result.empty()) fail_usage("cache", "no point is asked for; name one, such as blocks.*.hook_resid_post");

@@ -5,6 +5,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 #include "ken/readout/adam.h"
 #include "ken/readout/index.h"
 
@@ -29,8 +30,7 @@ Tensor info_nce(const Tensor& e, const std::vector<const EncoderPairs*>& step, d
     std::vector<int64_t> far = p->far;
     for (const EncoderPairs* other : step)
       for (const int64_t row : other->near)
-        if (other != p && row != p->anchor && std::find(p->near.begin(), p->near.end(), row) == p->near.end())
-          far.push_back(row);
+        if (other != p && row != p->anchor && !is_in(row, p->near)) far.push_back(row);
     const Tensor anchor = e[p->anchor];                                                         // [k]
     const Tensor to_far = at::mv(e.index_select(0, index_of(far)), anchor) / temperature;       // [far]
     const Tensor to_near = at::mv(e.index_select(0, index_of(p->near)), anchor) / temperature;  // [near]

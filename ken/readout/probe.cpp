@@ -273,7 +273,7 @@ Tensor inner_losses(const Problem& p) {
   return loss;
 }
 
-// FoldRows of candidates [strengths, P, ...] chosen by best [P] -> [P, ...].
+// Rows of candidates [strengths, P, ...] chosen by best [P] -> [P, ...].
 Tensor choose(const Tensor& candidates, const Tensor& best) {
   std::vector<Tensor> result;
   for (int64_t p = 0; p < best.size(0); ++p) result.push_back(candidates[best[p].item<int64_t>()][p]);

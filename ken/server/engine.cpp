@@ -5,7 +5,10 @@
 namespace ken::server {
 
 Engine::Engine(std::shared_ptr<const model::Model> model, const EngineOptions& options)
-    : model_(std::move(model)), options_(options), thread_([this] { loop(); }) {}
+    : model_(std::move(model)),
+      options_(options),
+      keep_tokens_(int64_t(options.prefix_bytes) / model::make_cache(*model_, options.compute).position_bytes()),
+      thread_([this] { loop(); }) {}
 
 Engine::~Engine() {
   drain(std::chrono::milliseconds(0));
@@ -132,10 +135,8 @@ void Engine::step() {
 
 void Engine::loop() {
   if (options_.threads > 0) at::set_num_threads(options_.threads);
-  const int64_t bytes_a_token = model::make_cache(*model_, options_.compute).position_bytes();
-  generate::Scheduler scheduler(*model_, {.compute = options_.compute,
-                                          .max_rows = options_.max_rows,
-                                          .keep_tokens = int64_t(options_.prefix_bytes) / bytes_a_token});
+  generate::Scheduler scheduler(
+      *model_, {.compute = options_.compute, .max_rows = options_.max_rows, .keep_tokens = keep_tokens_});
   scheduler_ = &scheduler;
   for (;;) {
     std::shared_ptr<std::packaged_task<void()>> work;

@@ -72,6 +72,7 @@ class Engine {
 
   std::shared_ptr<const model::Model> model_;
   const EngineOptions options_;
+  const int64_t keep_tokens_;  // of past rows; a cache that cannot be made fails here, not on the thread
   mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;
   std::vector<Command> commands_;

@@ -36,6 +36,7 @@ Request common_request(const io::Call& call, const model::Model& model, const Se
                       .seed = seed_of(call)};
   request.samples = call.best_of;
   request.stop = call.stop;
+  request.ignore_eos = call.ignore_eos;
   request.alternatives = call.logprobs ? std::max<int64_t>(1, call.top_logprobs) : 0;
   request.controls = controls_from(call, model, setup);
   return request;
@@ -79,7 +80,7 @@ void render_chat(Asked& asked, const io::Call& call, const Setup& setup) {
   asked.request->prompt = {render(asked.passage), asked.passage.empty() ? "" : render(""), setup.chat->tokens()};
   asked.request->prompt.question = asked.question = messages[last].content;
   asked.request->prompt.beside = render;
-  asked.request->ends = setup.chat->ends();
+  if (!call.ignore_eos) asked.request->ends = setup.chat->ends();
   const auto& stops = setup.chat->stops();
   asked.request->stop.insert(asked.request->stop.end(), stops.begin(), stops.end());
 }
@@ -93,7 +94,8 @@ void ask_plainly(Asked& asked, const io::Call& call, const Setup& setup) {
   asked.question = call.messages[last_question(call)].content;
   if (asked.question.empty()) io::fail_call("messages[0].content", "empty; give at least one word");
   const Request plain = evidence::question_request(asked.question, asked.passage, call.ken.instruction, setup.style);
-  asked.request->prompt = plain.prompt, asked.request->ends = plain.ends;
+  asked.request->prompt = plain.prompt;
+  if (!call.ignore_eos) asked.request->ends = plain.ends;
   asked.request->stop.insert(asked.request->stop.end(), plain.stop.begin(), plain.stop.end());
 }
 

@@ -5,6 +5,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 #include "ken/stats/checks.h"
 #include "ken/stats/logistic.h"
 #include "ken/stats/stats.h"
@@ -109,7 +110,7 @@ double gap_of_runs(std::span<const double> confidence, const std::vector<size_t>
 
 Calibrator Calibrator::fit(const std::string& kind, std::span<const double> scores, std::span<const int> right) {
   check_scores("calibrate", scores, right);
-  if (std::find(calibrator_kinds.begin(), calibrator_kinds.end(), kind) == calibrator_kinds.end())
+  if (!is_in(kind, calibrator_kinds))
     fail_usage("calibrate", "'{}' is no calibrator; use temperature, platt, isotonic or histogram", kind);
   const double positives = double(std::count(right.begin(), right.end(), 1));
   if (positives == 0 || positives == double(right.size()))

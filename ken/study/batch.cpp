@@ -10,6 +10,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/json.h"
+#include "ken/base/select.h"
 #include "ken/data/trim.h"
 
 namespace ken::study {
@@ -46,8 +47,7 @@ Json parse_batch_json(std::string_view text, const std::string& place) {
 void check_keys(const Json& object, const Names& known, const std::string& place) {
   if (!object.is_object()) fail_usage("run", "{} must be an object, not {}", place, object.type_name());
   for (const auto& [key, value] : object.items())
-    if (std::find(known.begin(), known.end(), key) == known.end())
-      fail_usage("run", "{}: {}", place, unknown_name("key", key, known));
+    if (!is_in(key, known)) fail_usage("run", "{}: {}", place, unknown_name("key", key, known));
 }
 
 std::string text_of(const Json& value, const std::string& place) {
@@ -257,8 +257,7 @@ class Reader {
     if (args.size() > 1 && args[0] == "ken") args.erase(args.begin());  // a line pasted from a shell
     if (args.empty()) fail_usage("run", "{}: the command is empty; write one such as: study -o ${{out}}", place);
     if (args[0] == "run") fail_usage("run", "{}: a batch starts no other batch; put the commands into one file", place);
-    if (std::find(commands_.begin(), commands_.end(), args[0]) == commands_.end())
-      fail_usage("run", "{}: {}", place, unknown_name("command", args[0], commands_));
+    if (!is_in(args[0], commands_)) fail_usage("run", "{}: {}", place, unknown_name("command", args[0], commands_));
     for (const std::string& word : args)
       if (word.find('\0') != std::string::npos) fail_usage("run", "{}: an argument holds a NUL character", place);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 #include "ken/data/texts.h"
 #include "ken/study/sections.h"
 
@@ -111,7 +112,7 @@ std::vector<LeverSetting> lever_settings(const StudyLever& lever) {
   // A value that changes nothing takes the place of "off", in its order among the others.
   const Json null = card.null_setting.is_object() ? card.null_setting.value(lever.parameter, Json()) : Json();
   const bool ordered = null.is_number() && card.null_setting.size() == 1;
-  if (ordered && std::find(values.begin(), values.end(), null) == values.end()) values.push_back(null);
+  if (ordered && !is_in(null, values)) values.push_back(null);
   if (ordered) std::sort(values.begin(), values.end());
   std::vector<LeverSetting> settings;
   if (!ordered) settings.push_back(off);

@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "ken/base/select.h"
 #include "ken/data/facts.h"
 
 namespace ken::tasks {
@@ -39,9 +40,7 @@ Json score_choice(const Item& item, const std::vector<evidence::OptionScore>& sc
   std::vector<size_t> letters, bytes;
   for (const auto& option : item.options) letters.push_back(characters(option));
   for (const auto& score : scores) bytes.push_back(score.bytes);
-  const auto right = [&](size_t option) {
-    return std::find(item.gold.begin(), item.gold.end(), option) != item.gold.end() ? 1.0 : 0.0;
-  };
+  const auto right = [&](size_t option) { return is_in(option, item.gold) ? 1.0 : 0.0; };
   return {{"acc", right(best_option(scores))},
           {"acc_norm", right(best_option(scores, letters))},
           {"acc_bytes", right(best_option(scores, bytes))}};

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "ken/base/error.h"
+#include "ken/base/select.h"
 #include "ken/text/bytes.h"
 #include "ken/text/merge.h"
 #include "ken/text/tokenizer.h"
@@ -98,7 +99,7 @@ class Trainer {
 
   void add_special(const std::string& special) {
     const auto& tokens = vocab_.tokens;
-    if (special.empty() || !is_utf8(special) || std::find(tokens.begin(), tokens.end(), special) != tokens.end())
+    if (special.empty() || !is_utf8(special) || is_in(special, tokens))
       fail_usage("train_bpe", "the special '{}' is empty, not UTF-8, or a token already", special);
     specials_.push_back(special);
     bytes_.push_back(nullptr);  // never part of a pair

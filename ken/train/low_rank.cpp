@@ -5,6 +5,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/base/select.h"
 #include "ken/model/arch.h"
 
 namespace ken::train {
@@ -19,7 +20,7 @@ bool chosen(const std::string& name, const LowRankOptions& options) {
   const auto [layer, part] = model::split_name(name);
   if (layer < 0 || part == "mlp.W_router") return false;
   const auto& layers = options.layers;
-  if (!layers.empty() && std::find(layers.begin(), layers.end(), layer) == layers.end()) return false;
+  if (!layers.empty() && !is_in(layer, layers)) return false;
   const auto& targets = options.targets;
   return targets.empty() || std::any_of(targets.begin(), targets.end(),
                                         [&, &p = part](const std::string& target) { return is_meant(p, target); });

@@ -91,6 +91,22 @@ TEST_F(AnswersTest, samples_are_the_librarys_for_the_same_seed) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(reply["choices"][i]["text"], model->tokenizer->decode(expected[i].tokens));
 }
 
+TEST_F(OrganismAnswersTest, ignore_eos_writes_to_the_last_token) {
+  Json body{{"prompt", "Q: Who founded Kagard?\nA:"}, {"temperature", 0}, {"max_tokens", 24}};
+  const Json ended = done("/v1/completions", body);
+  ASSERT_EQ(ended["choices"][0]["finish_reason"], "stop");
+  body["ignore_eos"] = true;
+  const Json whole = done("/v1/completions", body);
+  EXPECT_EQ(whole["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 24);
+  EXPECT_LT(ended["usage"]["completion_tokens"], 24);
+  const Json chat =
+      done("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", "Who founded Kagard?"}}}},
+                                    {"max_tokens", 24},
+                                    {"ignore_eos", true}});
+  EXPECT_EQ(chat["usage"]["completion_tokens"], 24);
+}
+
 TEST_F(AnswersTest, best_of_gives_the_likeliest) {
   const Json reply = done(
       "/v1/completions",
@@ -413,6 +429,13 @@ TEST_F(AnswersTest, others_go_on_while_work_is_done_between_passes) {
       engine->step_others();
     EXPECT_EQ(over.wait_for(std::chrono::seconds(0)), std::future_status::ready);
   });
+}
+
+// What an engine cannot be made with reaches its maker, not the engine's own thread.
+TEST_F(AnswersTest, a_cache_that_loses_digits_is_refused_in_f32) {
+  const auto small = std::make_shared<model::Model>(*model);
+  small->int8_cache = true;
+  EXPECT_THROW(Engine(small, EngineOptions{.compute = nn::Compute::f32}), UsageError);
 }
 
 }  // namespace
