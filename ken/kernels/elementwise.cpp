@@ -87,14 +87,13 @@ Tensor rope_angles_cpu(const Tensor& positions, const Tensor& frequencies) {
 Tensor rope_cpu(const Tensor& x, const Tensor& angles, bool interleaved, double direction) {
   Tensor y = fresh_like(x);
   const Turn turn{angles.data_ptr<float>(), float(direction), x.size(1), x.size(2), angles.size(2), interleaved};
-  at::parallel_for(0, x.size(0), std::max<int64_t>(1, 32768 / std::max<int64_t>(1, x.size(1) * x.size(2))),
-                   [&](int64_t begin, int64_t end) {
-                     if (is_bf16(x)) {
-                       rope_rows(bf16_data(x), bf16_data(y), turn, begin, end);
-                     } else {
-                       rope_rows(x.data_ptr<float>(), y.data_ptr<float>(), turn, begin, end);
-                     }
-                   });
+  share_range(x.size(0), x.size(1) * x.size(2), [&](int64_t begin, int64_t end) {
+    if (is_bf16(x)) {
+      rope_rows(bf16_data(x), bf16_data(y), turn, begin, end);
+    } else {
+      rope_rows(x.data_ptr<float>(), y.data_ptr<float>(), turn, begin, end);
+    }
+  });
   return y;
 }
 
@@ -106,6 +105,7 @@ KEN_INLINE void swiglu_span_(const T* gate, const T* up, T* y, int64_t n) {
     store(y[i], g * sigmoid_(g) * load(up[i]));
   }
 }
+
 }  // namespace
 
 KEN_CLONES void swiglu_span(const float* g, const float* u, float* y, int64_t n) { swiglu_span_(g, u, y, n); }
@@ -133,7 +133,7 @@ constexpr int64_t span_a_task = 16384;
 
 Tensor swiglu_cpu(const Tensor& gate, const Tensor& up) {
   Tensor y = fresh_like(gate);
-  at::parallel_for(0, gate.numel(), span_a_task, [&](int64_t b, int64_t e) {
+  share_range(gate.numel(), 1, [&](int64_t b, int64_t e) {
     if (is_bf16(gate)) {
       swiglu_span(bf16_data(gate) + b, bf16_data(up) + b, bf16_data(y) + b, e - b);
     } else {

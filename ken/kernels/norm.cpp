@@ -68,8 +68,6 @@ KEN_CLONES void norm_backward_rows(const bf16* dy, const float* x, const float* 
   norm_backward_rows_(dy, x, w, rstd, carry, dx, dw, begin, end, d);
 }
 
-constexpr int64_t rows_a_task = 32;
-
 std::tuple<Tensor, Tensor, Tensor> add_rms_norm_cpu(const Tensor& x, const c10::optional<Tensor>& delta,
                                                     const Tensor& weight, double eps, at::ScalarType dtype) {
   const int64_t d = x.size(-1), n = d > 0 ? x.numel() / d : 0;
@@ -77,7 +75,7 @@ std::tuple<Tensor, Tensor, Tensor> add_rms_norm_cpu(const Tensor& x, const c10::
   Tensor y = fresh(x.sizes(), dtype), rstd = fresh({n}, at::kFloat);
   const float* w = weight.data_ptr<float>();
   float* sums = delta ? sum.data_ptr<float>() : nullptr;
-  at::parallel_for(0, n, rows_a_task, [&](int64_t begin, int64_t end) {
+  share_range(n, d, [&](int64_t begin, int64_t end) {
     with_data(y, [&](auto* out) {
       if (!delta) {
         norm_rows(x.data_ptr<float>(), static_cast<const float*>(nullptr), w, nullptr, out, rstd.data_ptr<float>(),

@@ -31,10 +31,11 @@ Tensor zero_bytes(int64_t rows, int64_t columns) {
 
 // run(begin, end) for stretches of panels: an even number of them, about eight a thread.
 template <typename Fn>
-void share_panels(int64_t panels, int64_t in, int64_t rows, Fn run) {
+void share_panels(int64_t panels, int64_t in, int64_t rows, Fn run, const std::array<Panels, 2>& matrices = {}) {
   const int64_t pieces = 8 * at::get_num_threads(), piece = std::max<int64_t>(2, (panels / pieces + 1) / 2 * 2);
   share_out((panels + piece - 1) / piece, double(panels * lane_count) * double(in * rows),
-            [&](int64_t i) { run(i * piece, std::min(panels, (i + 1) * piece)); });
+            [&](int64_t i) { run(i * piece, std::min(panels, (i + 1) * piece)); },
+            Reading{matrices, matrices[0].levels ? piece : 0});
 }
 
 // The panels of one matrix of the call, as the kernels see them.
@@ -74,11 +75,9 @@ struct Inputs {
     auto* to = q.data_ptr<int8_t>();
     rows.q = to, rows.scale = scale.data_ptr<float>(), rows.sums = sums.data_ptr<int32_t>();
     with_data(x, [&](const auto* data) {
-      const auto run = [&](int64_t begin, int64_t end) {
+      share_range(n, 2 * in, [&](int64_t begin, int64_t end) {
         quantize_rows(data, in, begin, end, tile, to, scale.data_ptr<float>(), sums.data_ptr<int32_t>());
-      };
-      if (n * in < 65536) return run(0, n);
-      at::parallel_for(0, n, 1, run);
+      });
     });
   }
 };
@@ -99,7 +98,7 @@ struct Call {
 
 Inputs inputs_of(const Tensor& x, at::IntArrayRef types) {
   const auto plain = std::count(types.begin(), types.end(), plain_numbers);
-  return {x, plain<std::ssize(types), plain> 0};
+  return {x, std::ssize(types) > plain, plain > 0};
 }
 
 std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at::TensorList scales,
@@ -116,7 +115,7 @@ std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at:
       if (from < to) m.product(m.panels, inputs.rows, m.output, from, to);
     }
   };
-  share_panels(first.back(), x.size(1), x.size(0), run);
+  share_panels(first.back(), x.size(1), x.size(0), run, {call.members[0].panels});
   return call.results;
 }
 
@@ -127,15 +126,17 @@ Tensor panel_swiglu_cpu(const Tensor& x, at::TensorList levels, at::TensorList s
   const Tensor &gate = call.results[0], &up = call.results[1];
   if (x.size(0) == 0) return gate;
   const Inputs inputs = inputs_of(x, types);
-  share_panels(call.members[0].panels.count(), x.size(1), 2 * x.size(0), [&](int64_t begin, int64_t end) {
-    for (const Member& m : call.members) m.product(m.panels, inputs.rows, m.output, begin, end);
-    const int64_t from = begin * lane_count, n = std::min(out, end * lane_count) - from;
-    with_data(gate, [&](auto* g) {
-      const auto* u = static_cast<decltype(g)>(up.data_ptr());
-      for (int64_t row = 0; row < x.size(0); ++row)
-        swiglu_span(g + row * out + from, u + row * out + from, g + row * out + from, n);
-    });
-  });
+  share_panels(call.members[0].panels.count(), x.size(1), 2 * x.size(0),
+               [&](int64_t begin, int64_t end) {
+                 for (const Member& m : call.members) m.product(m.panels, inputs.rows, m.output, begin, end);
+                 const int64_t from = begin * lane_count, n = std::min(out, end * lane_count) - from;
+                 with_data(gate, [&](auto* g) {
+                   const auto* u = static_cast<decltype(g)>(up.data_ptr());
+                   for (int64_t row = 0; row < x.size(0); ++row)
+                     swiglu_span(g + row * out + from, u + row * out + from, g + row * out + from, n);
+                 });
+               },
+               {call.members[0].panels, call.members[1].panels});
   return gate;
 }
 

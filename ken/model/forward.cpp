@@ -3,6 +3,7 @@
 #include "ken/base/error.h"
 #include "ken/kernels/kernels.h"
 #include "ken/kernels/reference.h"
+#include "ken/kernels/team.h"
 #include "ken/model/partial.h"
 #include "ken/nn/autograd.h"
 #include "ken/nn/functions.h"
@@ -11,6 +12,7 @@ namespace ken::model {
 namespace {
 
 const TapPlan no_taps;
+constexpr int64_t most_rows_of_a_step = 64;
 
 // The norm of x as the family has it; x itself where it has none.
 Tensor normed(const Config& config, const Tensor& x, const Tensor& gain, const Tensor& bias, at::ScalarType dtype) {
@@ -343,6 +345,17 @@ std::pair<Tensor, Tensor> Pass::recomputed(const Tensor& x, const Tensor& n, int
 
 }  // namespace
 
+namespace {
+
+// Whether the products of a pass are ken's own, which a team shares; torch's would run on one thread.
+bool all_in_panels(const Model& model, nn::Compute compute) {
+  const auto in_panels = [&](const nn::Matrix& w) { return !w.defined() || nn::in_panels(w, compute); };
+  return in_panels(model.output()) && std::all_of(model.blocks.begin(), model.blocks.end(),
+                                                  [&](const Block& b) { return in_panels(b.o) && in_panels(b.down); });
+}
+
+}  // namespace
+
 Output forward(const Model& model, const Batch& batch, const ForwardOptions& options) {
   return forward(model, batch, options, nullptr);
 }
@@ -351,15 +364,21 @@ Output forward(const Model& model, const Batch& batch, const ForwardOptions& opt
   // Without gradients and taps nothing below asks autograd: its layers of the dispatcher are left out.
   c10::optional<at::AutoDispatchBelowADInplaceOrView> below;
   if (!at::GradMode::is_enabled() && (!options.taps || options.taps->empty())) below.emplace();
-  const Pass pass(model, batch, options);
   Output output;
-  output.hidden = pass.run(start);
-  if (options.logits == ForwardOptions::Logits::none) return output;
-  Tensor rows = output.hidden;
-  if (options.logits == ForwardOptions::Logits::last) {
-    rows = rows.index_select(0, (batch.offsets.narrow(0, 1, batch.sequences()) - 1).to(model.device));
+  const auto run = [&] {
+    const Pass pass(model, batch, options);
+    output.hidden = pass.run(start);
+    if (options.logits == ForwardOptions::Logits::none) return;
+    Tensor rows = output.hidden;
+    if (options.logits == ForwardOptions::Logits::last)
+      rows = rows.index_select(0, (batch.offsets.narrow(0, 1, batch.sequences()) - 1).to(model.device));
+    output.logits = unembed(model, rows, options.compute);
+  };
+  if (below && batch.tokens.size(0) <= most_rows_of_a_step && all_in_panels(model, options.compute)) {
+    kernels::Team::hold(run);
+  } else {
+    run();
   }
-  output.logits = unembed(model, rows, options.compute);
   return output;
 }
 

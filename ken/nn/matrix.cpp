@@ -21,6 +21,11 @@ struct PanelSlot {
   }
 };
 
+bool in_panels(const Matrix& w, Compute compute) {
+  return compute == Compute::fast && !w.shadow.defined() && !w.data.requires_grad() &&
+         kernels::has_panels(w.data, w.format, w.in);
+}
+
 namespace {
 
 // Of a widened tile. Adding the products of many small ones up would take as long as the products.
@@ -37,12 +42,6 @@ std::shared_ptr<const PanelSlot> panels_of(const Matrix& w) {
       PanelSlot{kernels::make_panels(w.data, w.format, w.in),
                 c10::weak_intrusive_ptr<c10::TensorImpl>(w.data.getIntrusivePtr()), uint32_t(w.data._version())});
   return w.panels;
-}
-
-// Whether the fast product of a matrix that is not trained runs on panels.
-bool in_panels(const Matrix& w, Compute compute) {
-  return compute == Compute::fast && !w.shadow.defined() && !w.data.requires_grad() &&
-         kernels::has_panels(w.data, w.format, w.in);
 }
 
 // Rows [begin, end) of a stored matrix in another type.

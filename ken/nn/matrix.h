@@ -34,7 +34,9 @@ struct Matrix {
 // the other rows and the number of threads; the first product packs the matrix, and the pages of a mapped file that it
 // was read from are given back.
 Tensor linear(const Tensor& x, const Matrix& w, Compute compute);
-// The same of several matrices on the same rows, as one step where that can be.
+// Whether that product runs on panels: fast arithmetic on the CPU with a matrix that is not trained.
+bool in_panels(const Matrix& w, Compute compute);
+// linear of several matrices on the same rows, as one step where that can be.
 std::vector<Tensor> linear_all(const Tensor& x, std::initializer_list<const Matrix*> matrices, Compute compute);
 // swiglu of the two products, as one step where that can be.
 Tensor swiglu_of(const Tensor& x, const Matrix& gate, const Matrix& up, Compute compute);
