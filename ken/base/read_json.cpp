@@ -19,7 +19,7 @@ constexpr size_t deepest = 64;
 class Builder final : public nlohmann::json_sax<Json> {
  public:
   Json root;
-  std::string broken;  // the rule that the text breaks, where it is JSON
+  std::string broken;  // the rule that the text breaks
 
   bool null() override { return leaf(nullptr); }
   bool boolean(bool value) override { return leaf(value); }
@@ -39,7 +39,9 @@ class Builder final : public nlohmann::json_sax<Json> {
     open_.pop_back();
     return true;
   }
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& error) override {
+    return refuse(fmt::format("no valid JSON: {}", error.what()));
+  }
 
  private:
   // The place stays where it is until its parent gets another value, which is after it closed.
@@ -76,17 +78,19 @@ class Builder final : public nlohmann::json_sax<Json> {
 
 }  // namespace
 
-Json read_json(const fs::path& path, size_t limit, std::string_view where) {
+Json parse_json(std::string_view text, std::string* broken) {
   Builder builder;
-  const bool whole = Json::sax_parse(read_text(path, limit), &builder);
-  if (!builder.broken.empty()) fail(where, "{}: {}; the file is damaged", path.string(), builder.broken);
-  if (!whole || !builder.root.is_object()) fail(where, "{} is no JSON object; download it again", path.string());
-  return std::move(builder.root);
+  const bool whole = Json::sax_parse(text, &builder);
+  if (broken) *broken = builder.broken;
+  return whole ? std::move(builder.root) : Json(Json::value_t::discarded);
 }
 
-Json parse_json(std::string_view text) {
-  Builder builder;
-  return Json::sax_parse(text, &builder) ? std::move(builder.root) : Json(Json::value_t::discarded);
+Json read_json(const fs::path& path, size_t limit, std::string_view where) {
+  std::string broken;
+  Json root = parse_json(read_text(path, limit), &broken);
+  if (!broken.empty()) fail(where, "{}: {}; the file is damaged", path.string(), broken);
+  if (!root.is_object()) fail(where, "{} is no JSON object; download it again", path.string());
+  return root;
 }
 
 }  // namespace ken

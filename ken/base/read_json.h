@@ -12,7 +12,8 @@ namespace ken {
 // time is linear in the file's size, where Json::parse needs the square of an object's size.
 Json read_json(const fs::path& path, size_t limit, std::string_view where);
 
-// Any value in a text, within the same bounds; discarded (Json::is_discarded) where there is none.
-Json parse_json(std::string_view text);
+// Any value in a text, within the same bounds; discarded (Json::is_discarded) where there is none, `broken` then says
+// why: "no valid JSON: line 3 ...".
+Json parse_json(std::string_view text, std::string* broken = nullptr);
 
 }  // namespace ken

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <chrono>
 
+#include "ken/nn/cpu.h"
+
 namespace ken::cli {
 namespace {
 
@@ -16,21 +18,6 @@ uint64_t sum_lines(const uint64_t* x, int64_t n) {
   for (int64_t i = 0; i < n; i += 8)
     for (int64_t j = 0; j < 8; ++j) sums[j] += x[i + j];
   return sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] + sums[6] + sums[7];
-}
-
-double read_bandwidth() {
-  const int64_t cache = std::max<int64_t>(::sysconf(_SC_LEVEL3_CACHE_SIZE), 0);
-  const int64_t bytes = std::clamp<int64_t>(4 * cache, int64_t{256} << 20, int64_t{2} << 30), line = 64;
-  // Written, because pages that nobody wrote to are all the same one.
-  const at::Tensor buffer = at::full({bytes / 8}, 1, at::kLong);
-  const auto* x = reinterpret_cast<const uint64_t*>(buffer.data_ptr<int64_t>());
-  std::atomic<uint64_t> sink = 0;  // the sums are used, or the loop would be left out
-  const double seconds = best_seconds(tries, [&] {
-    at::parallel_for(0, bytes / line, 1, [&](int64_t begin, int64_t end) {
-      sink += sum_lines(x + begin * (line / 8), (end - begin) * (line / 8));
-    });
-  });
-  return double(bytes) / seconds;
 }
 
 double bf16_flops() {
@@ -55,6 +42,21 @@ double best_seconds(int repeat, const std::function<void()>& fn) {
     if (i > 0) best = std::min(best, seconds);
   }
   return best;
+}
+
+double read_bandwidth() {
+  const int64_t cache = std::max<int64_t>(::sysconf(_SC_LEVEL3_CACHE_SIZE), 0);
+  const int64_t bytes = std::clamp<int64_t>(4 * cache, int64_t{256} << 20, int64_t{2} << 30), line = 64;
+  // As weights lie; written, because pages that nobody wrote to are all the same one.
+  const at::Tensor buffer = nn::zero_bytes(1, bytes).fill_(1);
+  const auto* x = static_cast<const uint64_t*>(buffer.data_ptr());
+  std::atomic<uint64_t> sink = 0;  // the sums are used, or the loop would be left out
+  const double seconds = best_seconds(tries, [&] {
+    at::parallel_for(0, bytes / line, 1, [&](int64_t begin, int64_t end) {
+      sink += sum_lines(x + begin * (line / 8), (end - begin) * (line / 8));
+    });
+  });
+  return double(bytes) / seconds;
 }
 
 Peaks measured_peaks() { return {read_bandwidth(), bf16_flops()}; }

@@ -153,6 +153,7 @@ Bench::Step Bench::step_of(int64_t rows) {
 
 void Bench::decode(const Emit& emit) {
   for (const int64_t rows : options_.rows) {
+    peaks_.bytes = std::max(peaks_.bytes, read_bandwidth());  // other machines' jobs come and go: the best of the run
     const Step step = step_of(rows);
     const auto prompt = random_ids(model_, fitting(prompt_of_decode, written()));
     Looped looped;

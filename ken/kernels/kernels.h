@@ -69,6 +69,8 @@ struct PanelWeights {
   const quant::Format* format = nullptr;
   int64_t out = 0;
 };
+// [rows, columns] u8 zeros, in huge pages where there are many: weights are read front to back.
+Tensor zero_bytes(int64_t rows, int64_t columns);
 // Whether there is a panel form: contiguous on the CPU, rows of whole blocks (plain numbers: of an even length).
 bool has_panels(const Tensor& stored, const quant::Format* format, int64_t in);
 PanelWeights make_panels(const Tensor& stored, const quant::Format* format, int64_t in);

@@ -10,12 +10,9 @@
 #include "ken/kernels/stored_tensor.h"
 
 namespace ken::kernels {
-namespace {
 
-constexpr size_t huge_page = size_t{1} << 21;
-
-// Zeros, in huge pages where there are many: a product reads them once, front to back.
 Tensor zero_bytes(int64_t rows, int64_t columns) {
+  constexpr size_t huge_page = size_t{1} << 21;
   const auto options = at::TensorOptions().dtype(at::kByte);
   const size_t bytes = size_t(rows * columns);
   if (bytes < 2 * huge_page) return at::zeros({rows, columns}, options);
@@ -28,6 +25,8 @@ Tensor zero_bytes(int64_t rows, int64_t columns) {
   return at::from_blob(
       aligned, {rows, columns}, [memory, length](void*) { ::munmap(memory, length); }, options);
 }
+
+namespace {
 
 // run(begin, end) for stretches of panels: an even number of them, about eight a thread.
 template <typename Fn>

@@ -1,9 +1,13 @@
 #pragma once
 #include "ken/kernels/cpu.h"
+#include "ken/kernels/kernels.h"
 
 namespace ken::nn {
 
 // The kind of CPU whose kernels run, such as "avx512_bf16"; KEN_CPU names another.
 inline std::string cpu_kind() { return kernels::cpu_name(kernels::cpu()); }
+
+// As the weights that products read lie.
+using kernels::zero_bytes;
 
 }  // namespace ken::nn

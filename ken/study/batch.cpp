@@ -6,17 +6,16 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "ken/base/error.h"
-#include "ken/base/json.h"
+#include "ken/base/read_json.h"
 #include "ken/base/select.h"
 #include "ken/data/trim.h"
 
 namespace ken::study {
 namespace {
 
-constexpr size_t most_jobs = 4096, longest_id = 120, deepest = 32;
+constexpr size_t most_jobs = 4096, longest_id = 120;
 using Values = std::map<std::string, std::string>;
 using Names = std::vector<std::string>;
 
@@ -33,15 +32,10 @@ struct Draft {
 };
 
 Json parse_batch_json(std::string_view text, const std::string& place) {
-  const auto bounded = [&](int depth, Json::parse_event_t, Json&) {
-    if (size_t(depth) > deepest) fail_usage("run", "{}: JSON nested deeper than {}", place, deepest);
-    return true;
-  };
-  try {
-    return Json::parse(text, bounded);
-  } catch (const Json::exception& error) {
-    fail_usage("run", "{} is no valid JSON: {}", place, error.what());
-  }
+  std::string broken;
+  Json json = parse_json(text, &broken);
+  if (!broken.empty()) fail_usage("run", "{}: {}", place, broken);
+  return json;
 }
 
 void check_keys(const Json& object, const Names& known, const std::string& place) {

@@ -7,24 +7,20 @@
 #include <set>
 
 #include "ken/base/error.h"
+#include "ken/base/read_json.h"
 #include "ken/stats/compare.h"
 #include "ken/study/compare.h"
 
 namespace ken::study {
 namespace {
 
-constexpr size_t deepest_row = 64, most_examples = 3;
+constexpr size_t most_examples = 3;
 
-Json parse_bounded(std::string_view text, const std::string& place) {
-  const auto bounded = [&](int depth, Json::parse_event_t, Json&) {
-    if (size_t(depth) > deepest_row) fail("compare", "{}: JSON nested deeper than {}", place, deepest_row);
-    return true;
-  };
-  try {
-    return Json::parse(text, bounded);
-  } catch (const Json::exception& error) {
-    fail("compare", "{} is no valid JSON: {}", place, error.what());
-  }
+Json parse_row(std::string_view text, const std::string& place) {
+  std::string broken;
+  Json json = parse_json(text, &broken);
+  if (!broken.empty()) fail("compare", "{}: {}", place, broken);
+  return json;
 }
 
 Asked asked_from(const Json& row) {
@@ -52,7 +48,7 @@ void read_rows(const fs::path& file, StudyData& data) {
   for (size_t at = 0; at < text.size(); ++number) {
     const size_t end = std::min(text.find('\n', at), text.size());
     const std::string place = fmt::format("{}:{}", file.string(), number + 1);
-    const Json row = parse_bounded(std::string_view(text).substr(at, end - at), place);
+    const Json row = parse_row(std::string_view(text).substr(at, end - at), place);
     at = end + 1;
     if (!row.is_object()) fail("compare", "{} must be an object, not {}", place, row.type_name());
     const Json stage = row.value("stage", Json());
@@ -211,7 +207,7 @@ StudyData read_study(const fs::path& path) {
   if (!fs::is_regular_file(file))
     fail_usage("compare", "{} is no study{}; name a folder of `ken study` or its study.json", path.string(),
                folder ? ": it holds no study.json" : "");
-  StudyData data{path.string(), parse_bounded(read_text(file), file.string()), nullptr, {}};
+  StudyData data{path.string(), parse_row(read_text(file), file.string()), nullptr, {}};
   const Json schema = data.study.is_object() ? data.study.value("schema", Json()) : Json();
   if (!schema.is_string() || !schema.get<std::string>().starts_with("ken.study/"))
     fail_usage("compare", "{} is no study: its schema is {}, not ken.study/N; name what `ken study` wrote",

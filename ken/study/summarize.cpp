@@ -1,6 +1,5 @@
 // Rows -> study.json; see docs/study.schema.json. Here: what the sections share, and the frame around them.
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 

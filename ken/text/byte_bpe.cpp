@@ -1,6 +1,5 @@
 // Byte-level BPE (Radford et al. 2019, GPT-2): text is cut into words, each word's bytes are merged by learned rank.
 // Bytes that are not UTF-8 become words of one byte, so every input survives encode and decode unchanged.
-#include <cstring>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>

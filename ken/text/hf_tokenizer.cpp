@@ -4,7 +4,6 @@
 #include "ken/text/hf_tokenizer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <unordered_map>
 
 #include "ken/base/error.h"

@@ -1,8 +1,6 @@
 // Statements: what each does to the scope and to the output.
 #include "ken/text/jinja_eval.h"
 
-#include <algorithm>
-
 namespace ken::text::jinja {
 
 const Value* Scope::find(Symbol symbol) const {

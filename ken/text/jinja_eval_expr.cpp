@@ -1,5 +1,4 @@
 // Expressions: each kind's value.
-#include <algorithm>
 
 #include "ken/text/jinja_eval.h"
 

@@ -1,5 +1,4 @@
 // Formatting: the % operator of strings, str.format and strftime.
-#include <algorithm>
 #include <cmath>
 
 #include "ken/text/jinja_call.h"

@@ -1,6 +1,5 @@
 // Operators of values: arithmetic, subscripts, slices and attributes, as Python and Jinja2's sandbox have them.
 #include <cmath>
-#include <limits>
 
 #include "ken/text/jinja_call.h"
 #include "ken/text/jinja_strings.h"

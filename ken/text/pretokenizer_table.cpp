@@ -1,6 +1,5 @@
 // The table of pre-tokenisers that GGUF writers name. Patterns are those of the models' tokenizer.json files; where the
 // same words come out, as llama.cpp has them.
-#include <algorithm>
 
 #include "ken/base/error.h"
 #include "ken/text/pretokenizers.h"

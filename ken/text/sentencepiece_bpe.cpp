@@ -1,7 +1,6 @@
 // SentencePiece BPE (Kudo and Richardson 2018): characters are merged into pieces, the highest score first, or by the
 // merges of a tokenizer.json; a character without a piece becomes its bytes. Spaces are U+2581 inside pieces.
 #include <algorithm>
-#include <limits>
 #include <unordered_map>
 
 #include "ken/base/error.h"

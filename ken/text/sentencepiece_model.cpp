@@ -3,7 +3,6 @@
 // length is checked against what is left.
 #include "ken/text/sentencepiece_model.h"
 
-#include <algorithm>
 #include <cstring>
 #include <optional>
 
