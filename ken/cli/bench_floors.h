@@ -8,7 +8,7 @@ struct Peaks {
   double bytes = 0;  // a second, read from memory by all threads
   double flops = 0;  // a second, of bf16 products: a product of two numbers and its sum count as two
 };
-double read_bandwidth();  // a fifth of a second
+double read_bandwidth();  // half a second
 Peaks measured_peaks();   // a second or two; with the threads that torch is set to
 
 // The matrices that one token is multiplied with: no table of embeddings, and of a layer's experts as many as are used.
