@@ -2,6 +2,11 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+// Before the target: code of these templates is shared with the rest of the program, which runs on any CPU.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
 #include "ken/kernels/panel_kinds.h"
 
 // gcc 12 takes the undefined operand that its own headers pass for a mistake.

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC push_options  // the files that are compiled with this one are for every CPU
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")
 #include "ken/kernels/panel_tiles.h"
 
@@ -116,4 +117,5 @@ TEST_F(PanelTiles, Bf16IsTheSameForAnyNumberOfRows) {
 
 }  // namespace
 }  // namespace ken::kernels::panel_tiles_test_file
+#pragma GCC pop_options
 #endif
