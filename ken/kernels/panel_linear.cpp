@@ -55,32 +55,6 @@ Member member(const Tensor& levels, const Tensor& scales, int64_t type, int64_t 
   return m;
 }
 
-// What the kernels read of x, int8 and bf16 as the matrices need.
-struct Inputs {
-  Tensor bf16, q, scale, sums;
-  PanelRows rows;
-
-  Inputs(const Tensor& x, bool integers, bool plain) {
-    const int64_t n = x.size(0), in = x.size(1), tile = rows_a_tile(n, cpu()), all = (n + tile - 1) / tile * tile;
-    rows.rows = n, rows.tile = tile;
-    if (plain) {
-      bf16 = x.to(at::kBFloat16);
-      rows.bf16 = bf16_data(bf16);
-    }
-    if (!integers) return;
-    q = fresh({all, in}, at::kChar);
-    scale = fresh({all, in / 32}, at::kFloat);
-    sums = fresh({all, in / 16}, at::kInt);
-    auto* to = q.data_ptr<int8_t>();
-    rows.q = to, rows.scale = scale.data_ptr<float>(), rows.sums = sums.data_ptr<int32_t>();
-    with_data(x, [&](const auto* data) {
-      share_range(n, 2 * in, [&](int64_t begin, int64_t end) {
-        quantize_rows(data, in, begin, end, tile, to, scale.data_ptr<float>(), sums.data_ptr<int32_t>());
-      });
-    });
-  }
-};
-
 // The matrices of a call and their results.
 struct Call {
   std::vector<Tensor> results;
@@ -95,10 +69,34 @@ struct Call {
   }
 };
 
-Inputs inputs_of(const Tensor& x, at::IntArrayRef types) {
-  const auto plain = std::count(types.begin(), types.end(), plain_numbers);
-  return {x, std::ssize(types) > plain, plain > 0};
-}
+// What the kernels read of x, int8 and bf16 as the matrices need.
+struct Inputs {
+  Tensor bf16, q, scale, sums, wide;
+  PanelRows rows;
+
+  Inputs(const Tensor& x, const std::vector<Member>& members) {
+    const auto any = [&](auto is) { return std::any_of(members.begin(), members.end(), is); };
+    const int64_t n = x.size(0), in = x.size(1), tile = rows_a_tile(n, cpu()), all = (n + tile - 1) / tile * tile;
+    rows.rows = n, rows.tile = tile;
+    if (any([](const Member& m) { return m.panels.plane == Plane::pair; })) {
+      bf16 = x.to(at::kBFloat16);
+      rows.bf16 = bf16_data(bf16);
+    }
+    if (!any([](const Member& m) { return m.panels.plane != Plane::pair; })) return;
+    q = fresh({all, in}, at::kChar);
+    scale = fresh({all, in / 32}, at::kFloat);
+    sums = fresh({all, in / 16}, at::kInt);
+    QuantizedRows to{tile, q.data_ptr<int8_t>(), scale.data_ptr<float>(), sums.data_ptr<int32_t>()};
+    if (any([](const Member& m) { return wants_wide(cpu(), m.panels.plane); })) {
+      wide = fresh({all, in}, at::kShort);
+      to.wide = wide.data_ptr<int16_t>();
+    }
+    rows.q = to.q, rows.scale = to.scale, rows.sums = to.sums, rows.wide = to.wide;
+    with_data(x, [&](const auto* data) {
+      share_range(n, 2 * in, [&](int64_t begin, int64_t end) { quantize_rows(data, in, begin, end, to); });
+    });
+  }
+};
 
 std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at::TensorList scales,
                                      at::IntArrayRef types, at::IntArrayRef outs, at::ScalarType dtype) {
@@ -106,7 +104,7 @@ std::vector<Tensor> panel_linear_cpu(const Tensor& x, at::TensorList levels, at:
   if (x.size(0) == 0) return call.results;
   std::vector<int64_t> first{0};  // of each matrix, in panels
   for (const Member& m : call.members) first.push_back(first.back() + m.panels.count());
-  const Inputs inputs = inputs_of(x, types);
+  const Inputs inputs(x, call.members);
   const auto run = [&](int64_t begin, int64_t end) {
     for (size_t i = 0; i < call.members.size(); ++i) {
       const Member& m = call.members[i];
@@ -124,7 +122,7 @@ Tensor panel_swiglu_cpu(const Tensor& x, at::TensorList levels, at::TensorList s
   Call call(x, levels, scales, types, {out, out}, dtype);
   const Tensor &gate = call.results[0], &up = call.results[1];
   if (x.size(0) == 0) return gate;
-  const Inputs inputs = inputs_of(x, types);
+  const Inputs inputs(x, call.members);
   share_panels(call.members[0].panels.count(), x.size(1), 2 * x.size(0),
                [&](int64_t begin, int64_t end) {
                  for (const Member& m : call.members) m.product(m.panels, inputs.rows, m.output, begin, end);

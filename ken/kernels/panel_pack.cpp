@@ -120,17 +120,18 @@ void pack_singles(const StoredMatrix& from, int64_t panel, float* to) {
 // A block with NaN or infinity gets the scale NaN, so that damage is seen in the result.
 template <typename T>
 KEN_INLINE void quantize_block(const T* x, int64_t tile, int8_t* q, float* scale, int32_t* sums) {
-  float values[32], largest = 0, damage = 0;
-#pragma omp simd
-  for (int i = 0; i < 32; ++i) values[i] = load(x[i]);
-#pragma omp simd reduction(max : largest) reduction(+ : damage)
+  float values[32];
+  uint32_t most = 0;  // of the magnitudes' bits, which order as the magnitudes do, with infinity and NaN on top
+#pragma omp simd reduction(max : most)
   for (int i = 0; i < 32; ++i) {
-    const float magnitude = std::fabs(values[i]);
-    largest = magnitude > largest ? magnitude : largest;
-    damage += values[i] * 0.0f;
+    values[i] = load(x[i]);
+    const uint32_t magnitude = __builtin_bit_cast(uint32_t, values[i]) & 0x7fffffff;
+    most = magnitude > most ? magnitude : most;
   }
-  if (damage != 0 || largest < 0x1p-120f) {  // not finite; or 127 / largest would leave the range
-    *scale = damage == 0 ? 0.0f : NAN;
+  const bool damage = most >= 0x7f800000;
+  const float largest = __builtin_bit_cast(float, most);
+  if (damage || largest < 0x1p-120f) {  // not finite; or 127 / largest would leave the range
+    *scale = damage ? NAN : 0.0f;
     std::memset(q, 0, 32);
     sums[0] = sums[tile] = 0;
     return;
@@ -149,27 +150,30 @@ KEN_INLINE void quantize_block(const T* x, int64_t tile, int8_t* q, float* scale
 #pragma omp simd
   for (int i = 0; i < 32; ++i) q[i] = int8_t(levels[i]);
 }
+KEN_INLINE void widen_block(const int8_t* q, int16_t* wide) {
+#pragma omp simd
+  for (int i = 0; i < 16; ++i) wide[i] = q[2 * i], wide[16 + i] = q[2 * i + 1];
+}
 template <typename T>
-KEN_INLINE void quantize_any(const T* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q, float* scale,
-                             int32_t* sums) {
+KEN_INLINE void quantize_any(const T* x, int64_t in, int64_t begin, int64_t end, const QuantizedRows& to) {
   for (int64_t row = begin; row < end; ++row) {
-    const int64_t first = row / tile * (in / 32), r = row % tile;
+    const int64_t first = row / to.tile * (in / 32), r = row % to.tile;
     for (int64_t b = 0; b < in / 32; ++b) {
-      const int64_t block = (first + b) * tile;
-      quantize_block(x + row * in + 32 * b, tile, q + 32 * (block + r), scale + block + r, sums + 2 * block + r);
+      const int64_t block = (first + b) * to.tile;
+      int8_t* q = to.q + 32 * (block + r);
+      quantize_block(x + row * in + 32 * b, to.tile, q, to.scale + block + r, to.sums + 2 * block + r);
+      if (to.wide) widen_block(q, to.wide + 32 * (block + r));
     }
   }
 }
 
 }  // namespace
 
-KEN_CLONES void quantize_rows(const float* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q,
-                              float* scale, int32_t* sums) {
-  quantize_any(x, in, begin, end, tile, q, scale, sums);
+KEN_CLONES void quantize_rows(const float* x, int64_t in, int64_t begin, int64_t end, const QuantizedRows& to) {
+  quantize_any(x, in, begin, end, to);
 }
-KEN_CLONES void quantize_rows(const uint16_t* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q,
-                              float* scale, int32_t* sums) {
-  quantize_any(x, in, begin, end, tile, q, scale, sums);
+KEN_CLONES void quantize_rows(const uint16_t* x, int64_t in, int64_t begin, int64_t end, const QuantizedRows& to) {
+  quantize_any(x, in, begin, end, to);
 }
 
 bool has_panels(const StoredMatrix& from) {

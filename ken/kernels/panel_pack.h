@@ -25,12 +25,20 @@ constexpr int64_t rows_a_tile(int64_t rows, Cpu kind) {
   return kind == Cpu::amx ? 16 : kind == Cpu::avx512 || kind == Cpu::avx512_bf16 ? 8 : 4;
 }
 
+// Whether bytes are multiplied as pairs of 16 bits, because the CPU kind's product of bytes saturates.
+constexpr bool wants_wide(Cpu kind, Plane plane) { return kind == Cpu::avx2 && plane == Plane::byte; }
+
 // Rows [begin, end) to int8 as PanelRows has them: by 32 inputs x ~ scale q, |q| <= 127, scale = max |x| / 127. x f32
 // or bf16 [rows, in].
-void quantize_rows(const float* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q, float* scale,
-                   int32_t* sums);
-void quantize_rows(const uint16_t* x, int64_t in, int64_t begin, int64_t end, int64_t tile, int8_t* q, float* scale,
-                   int32_t* sums);
+struct QuantizedRows {
+  int64_t tile;
+  int8_t* q;
+  float* scale;
+  int32_t* sums;
+  int16_t* wide = nullptr;  // null where it is not wanted
+};
+void quantize_rows(const float* x, int64_t in, int64_t begin, int64_t end, const QuantizedRows& to);
+void quantize_rows(const uint16_t* x, int64_t in, int64_t begin, int64_t end, const QuantizedRows& to);
 
 PanelProduct product_for(Cpu kind, const Panels& panels);
 

@@ -64,6 +64,7 @@ KEN_ALWAYS typename V::F added(typename V::F y, typename V::I levels, const Line
 struct Meeting {
   const std::byte *levels, *scales;
   const int8_t* q;
+  const int16_t* wide;
   const float* d;
   const int32_t* sums;
   int64_t tile, blocks;
@@ -75,26 +76,37 @@ struct Meeting {
         blocks(p.in / panel_step),
         offset(p.offset) {
     const int64_t first = row / tile * tile * blocks, r = row % tile;
-    q = x.q + first * 32 + r * 32, d = x.scale + first + r, sums = x.sums + first * 2 + r;
+    q = x.q + first * 32 + r * 32, wide = x.wide ? x.wide + first * 32 + r * 32 : nullptr, d = x.scale + first + r,
+    sums = x.sums + first * 2 + r;
   }
   // Of block b and the r-th of the rows.
   KEN_ALWAYS const int8_t* q_of(int64_t r, int64_t b) const { return q + b * tile * 32 + r * 32; }
+  KEN_ALWAYS const int16_t* wide_of(int64_t r, int64_t b) const { return wide + b * tile * 32 + r * 32; }
   KEN_ALWAYS float d_of(int64_t r, int64_t b) const { return d[b * tile + r]; }
   KEN_ALWAYS int32_t first_half(int64_t r, int64_t b) const { return sums[b * tile * 2 + r]; }
   KEN_ALWAYS int32_t sum_of(int64_t r, int64_t b) const { return sums[b * tile * 2 + tile + r]; }
 };
 
 // acc[r] = sum of levels j from `first` on, of R rows, times their inputs, from -offset times the sum of those inputs.
-template <class V, int R, int first, int n>
+template <class V, Plane plane, int R, int first, int n>
 KEN_ALWAYS void add_levels(const Meeting& m, int64_t b, const typename V::I (&w)[8], typename V::I (&acc)[R]) {
+  if constexpr (V::narrow_sums) {
+    const std::byte* block = m.levels + b * block_bytes(plane);
+    if constexpr (plane == Plane::byte) {
+      V::template add_wide<R, first, n>(block, m.wide_of(0, b), acc);
+    } else {
+      V::template add_levels<plane, R, first, n>(block, m.q_of(0, b), acc);
+    }
+  } else {
 #pragma GCC unroll 8
-  for (int j = first; j < first + n; ++j) {
+    for (int j = first; j < first + n; ++j) {
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) acc[r] = V::dot(acc[r], w[j], m.q_of(r, b) + 4 * j);
+      for (int r = 0; r < R; ++r) acc[r] = V::dot(acc[r], w[j], m.q_of(r, b) + 4 * j);
+    }
   }
 }
 
-template <class V, Scaling scaling, int R>
+template <class V, Plane plane, Scaling scaling, int R>
 KEN_ALWAYS void add_block(const Meeting& m, int64_t b, const typename V::I (&w)[8], typename V::F (&y)[R]) {
   typename V::I acc[R], other[R];
   if constexpr (scaling == Scaling::sub) {
@@ -103,13 +115,13 @@ KEN_ALWAYS void add_block(const Meeting& m, int64_t b, const typename V::I (&w)[
     const auto low = V::load_int8(at + b % 8 * 32), high = V::load_int8(at + b % 8 * 32 + 16);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) acc[r] = V::set(-m.offset * m.first_half(r, b));
-    add_levels<V, R, 0, 4>(m, b, w, acc);
+    add_levels<V, plane, R, 0, 4>(m, b, w, acc);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       acc[r] = V::times(acc[r], low);
       other[r] = V::set(-m.offset * (m.sum_of(r, b) - m.first_half(r, b)));
     }
-    add_levels<V, R, 4, 4>(m, b, w, other);
+    add_levels<V, plane, R, 4, 4>(m, b, w, other);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const auto sum = V::plus(acc[r], V::times(other[r], high));
@@ -120,7 +132,7 @@ KEN_ALWAYS void add_block(const Meeting& m, int64_t b, const typename V::I (&w)[
     constexpr bool shifted = scaling == Scaling::block;
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) acc[r] = V::set(shifted ? -m.offset * m.sum_of(r, b) : int32_t{0});
-    add_levels<V, R, 0, 8>(m, b, w, acc);
+    add_levels<V, plane, R, 0, 8>(m, b, w, acc);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) y[r] = added<V, scaling>(y[r], acc[r], line, m.d_of(r, b), m.sum_of(r, b));
   }
@@ -147,10 +159,10 @@ KEN_ALWAYS void panel_tile(const Panels& p, int64_t panel, const PanelRows& x, i
   for (int r = 0; r < R; ++r) y[r] = V::zero();
   for (int64_t b = 0; b < m.blocks; ++b) {
     typename V::I w[8];
-    load_levels<V, plane>(m.levels, b, w);
+    if constexpr (!V::narrow_sums) load_levels<V, plane>(m.levels, b, w);
     if (turn == 0) V::prefetch(m.levels + b * block_bytes(plane) + ahead.distance, block_bytes(plane));
     turn = turn == 0 ? ahead.tiles - 1 : turn - 1;
-    add_block<V, scaling, R>(m, b, w, y);
+    add_block<V, plane, scaling, R>(m, b, w, y);
   }
   for (int r = 0; r < R; ++r) V::store(y[r], out, row + r, panel * lane_count, p.out);
 }
@@ -214,8 +226,9 @@ KEN_ALWAYS void number_rows(const Panels& p, int64_t panel, const PanelRows& x, 
 template <class V, Plane plane>
 void number_product(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
   int64_t panel = begin;
-  for (; panel + 2 <= end; panel += 2) number_rows<V, plane, 2>(p, panel, x, out);
-  if (panel < end) number_rows<V, plane, 1>(p, panel, x, out);
+  if (V::wide || x.rows < 4)  // elsewhere one panel's sums of four rows fill half of the registers
+    for (; panel + 2 <= end; panel += 2) number_rows<V, plane, 2>(p, panel, x, out);
+  for (; panel < end; ++panel) number_rows<V, plane, 1>(p, panel, x, out);
 }
 
 // The product of a CPU kind K for a coding; null where no format has it.

@@ -80,7 +80,7 @@ template <class T, Plane plane, Scaling scaling>
 void integer_tiles(const Panels& p, const PanelRows& x, const PanelOutput& out, int64_t begin, int64_t end) {
   if (x.rows < fewest_tiled) return panel_product<Avx512, plane, scaling>(p, x, out, begin, end);
   const int64_t full = x.rows / tile_rows * tile_rows, left = x.rows - full;
-  const PanelRows rest{left, x.tile, x.q + full * p.in, x.scale + full * p.in / 32, x.sums + full * p.in / 16};
+  const PanelRows rest{left, x.tile, x.q + full * p.in, nullptr, x.scale + full * p.in / 32, x.sums + full * p.in / 16};
   const PanelOutput below{static_cast<std::byte*>(out.y) + full * out.stride * (out.bf16 ? 2 : 4), out.stride,
                           out.bf16};
   T::configure_integers();

@@ -48,6 +48,7 @@ struct Panels {
 struct PanelRows {
   int64_t rows = 0, tile = 1;      // what the last tile has beyond the rows may be anything
   const int8_t* q = nullptr;       // [tiles, in / 32, tile, 32]
+  const int16_t* wide = nullptr;   // the same, of 32 the 16 even ones first: for a CPU kind that wants_wide
   const float* scale = nullptr;    // [tiles, in / 32, tile]
   const int32_t* sums = nullptr;   // of q: [tiles, in / 32, {the first 16 inputs, all 32}, tile]
   const uint16_t* bf16 = nullptr;  // [rows, in]

@@ -15,7 +15,7 @@ using Word = uint32_t __attribute__((vector_size(64)));
 using Float = float __attribute__((vector_size(64)));
 
 struct Scalar {
-  static constexpr bool wide = false;
+  static constexpr bool wide = false, narrow_sums = false;
   struct I {
     Int lane;
   };

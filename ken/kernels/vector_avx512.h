@@ -8,7 +8,7 @@ namespace ken::kernels {
 namespace {
 
 struct Avx512 {
-  static constexpr bool wide = true;
+  static constexpr bool wide = true, narrow_sums = false;
   using I = __m512i;
   using F = __m512;
   static KEN_ALWAYS F zero() { return _mm512_setzero_ps(); }

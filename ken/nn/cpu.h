@@ -1,6 +1,7 @@
 #pragma once
 #include "ken/kernels/cpu.h"
 #include "ken/kernels/kernels.h"
+#include "ken/kernels/matrix_product.h"
 
 namespace ken::nn {
 
@@ -8,6 +9,7 @@ namespace ken::nn {
 inline std::string cpu_kind() { return kernels::cpu_name(kernels::cpu()); }
 
 // As the weights that products read lie.
+using kernels::matrix_product, kernels::multiplies_bf16;
 using kernels::zero_bytes;
 
 }  // namespace ken::nn

@@ -5,6 +5,7 @@
 #include "ken/base/error.h"
 #include "ken/base/files.h"
 #include "ken/kernels/kernels.h"
+#include "ken/kernels/matrix_product.h"
 #include "ken/kernels/stored_tensor.h"
 #include "ken/nn/autograd.h"
 #include "ken/nn/functions.h"
@@ -57,7 +58,7 @@ Tensor product_by_tiles(const Tensor& x, const Matrix& w, at::ScalarType type) {
   for (int64_t begin = 0, step = tile_rows(w.in); begin < w.out; begin += step) {
     const int64_t end = std::min(w.out, begin + step);
     const Tensor tile = tile_of(w.data, w.format, w.in, begin, end, x.scalar_type());
-    y.narrow(1, begin, end - begin).copy_(at::mm(x, tile.t()));
+    y.narrow(1, begin, end - begin).copy_(kernels::matrix_product(x, tile.t()));
   }
   return y;
 }
@@ -77,7 +78,7 @@ Tensor input_gradient(const Tensor& dy, const Tensor& stored, const quant::Forma
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t end = std::min(out, begin + step);
     const Tensor tile = tile_of(stored, format, in, begin, end, dy.scalar_type());
-    const Tensor part = at::mm(dy.narrow(1, begin, end - begin), tile);
+    const Tensor part = kernels::matrix_product(dy.narrow(1, begin, end - begin), tile);
     if (end - begin == out)
       dx = part;
     else if (begin == 0)
@@ -112,21 +113,23 @@ struct ShadowProduct : torch::autograd::Function<ShadowProduct> {
                         const Tensor& shadow) {
     ctx->save_for_backward({x, shadow});
     (void)master;
-    return at::linear(x, shadow);
+    return kernels::matrix_product(x, shadow.t());
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
-    return {at::mm(dy, saved[1]), at::mm(dy.t(), saved[0]).to(at::kFloat), Tensor()};
+    return {kernels::matrix_product(dy, saved[1]), kernels::matrix_product(dy.t(), saved[0]).to(at::kFloat), Tensor()};
   }
 };
 
 // A matrix that is trained: torch's own products, through which gradients reach the weight.
 Tensor trained_product(const Tensor& x, const Matrix& w, Compute compute) {
   if (compute == Compute::fast && w.shadow.defined())
-    return w.data.requires_grad() ? ShadowProduct::apply(x, w.data, w.shadow) : at::linear(x, w.shadow);
-  return at::linear(x, w.data.to(x.scalar_type()));
+    return w.data.requires_grad() ? ShadowProduct::apply(x, w.data, w.shadow)
+                                  : kernels::matrix_product(x, w.shadow.t());
+  const auto type = x.is_cpu() && !kernels::multiplies_bf16() ? at::kFloat : x.scalar_type();
+  return at::linear(x.to(type), w.data.to(type));
 }
 
 // Without bias and overlay; the result in `type`.

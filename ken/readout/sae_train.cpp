@@ -13,6 +13,7 @@
 
 #include "ken/base/error.h"
 #include "ken/base/rng.h"
+#include "ken/nn/cpu.h"
 #include "ken/nn/sparse_code.h"
 #include "ken/readout/sae.h"
 
@@ -141,7 +142,7 @@ struct SaeTrainer::Impl {
   Tensor enc, dec, b_enc, b_dec, log_theta;  // [m, d], [m, d], [m], [d], [m]; enc by rows
   Tensor enc_m, enc_v, dec_m, dec_v;         // Adam's moments
   Tensor be_m, be_v, bd_m, bd_v, th_m, th_v;
-  Tensor shadow;  // [m, d] bf16 of enc
+  Tensor shadow;  // [m, d] bf16 of enc; undefined in f32 arithmetic
   Tensor quiet;   // [m] rows since a feature fired
   std::vector<int64_t> dead;
 
@@ -181,7 +182,7 @@ struct SaeTrainer::Impl {
     for (Tensor* t : {&enc_m, &enc_v, &dec_m, &dec_v}) *t = at::zeros({m, d});
     for (Tensor* t : {&be_m, &be_v, &th_m, &th_v, &quiet}) *t = at::zeros({m});
     for (Tensor* t : {&bd_m, &bd_v}) *t = at::zeros({d});
-    if (o.compute == nn::Compute::fast) shadow = enc.to(at::kBFloat16);
+    if (o.compute == nn::Compute::fast && nn::multiplies_bf16()) shadow = enc.to(at::kBFloat16);
   }
 
   // Shares of the run.
@@ -230,7 +231,7 @@ struct SaeTrainer::Impl {
   }
 
   void encode(Batch& b) {
-    if (o.compute == nn::Compute::fast)
+    if (shadow.defined())
       b.pre = at::linear(b.x.to(at::kBFloat16), shadow).contiguous();
     else
       b.pre = at::linear(b.x, enc);

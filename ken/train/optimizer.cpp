@@ -3,6 +3,7 @@
 
 #include "ken/base/error.h"
 #include "ken/kernels/dispatch.h"
+#include "ken/kernels/matrix_product.h"
 #include "ken/kernels/simd.h"
 
 namespace ken::train {
@@ -283,13 +284,15 @@ double gradient_norm(const std::vector<Parameter>& parameters) {
 Tensor newton_schulz(Tensor x, int steps) {
   constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
   const bool tall = x.size(1) > x.size(2);
+  const auto type = x.scalar_type();
+  if (!kernels::multiplies_bf16()) x = x.to(at::kFloat);
   if (tall) x = x.transpose(1, 2).contiguous();
   for (int i = 0; i < steps; ++i) {
     const Tensor square = at::bmm(x, x.transpose(1, 2));
     const Tensor polynomial = at::baddbmm(square, square, square, b, c);
     x = at::baddbmm(x, polynomial, x, a, 1);
   }
-  return tall ? x.transpose(1, 2) : x;
+  return (tall ? x.transpose(1, 2) : x).to(type);
 }
 
 }  // namespace ken::train

@@ -62,12 +62,14 @@ struct Quantized {
   std::vector<int8_t> q;
   std::vector<float> scale;
   std::vector<int32_t> sums;
+  std::vector<int16_t> wide;
   PanelRows rows;
   Quantized(const uint16_t* x, int64_t n, int64_t in, int64_t tile) {
     const size_t all = size_t((n + tile - 1) / tile * tile * in);
     q.assign(all, 99), scale.assign(all / 32, NAN), sums.assign(all / 16, 99999);  // beyond the rows: anything
-    quantize_rows(x, in, 0, n, tile, q.data(), scale.data(), sums.data());
-    rows = {n, tile, q.data(), scale.data(), sums.data(), x};
+    wide.assign(all, 999);
+    quantize_rows(x, in, 0, n, {tile, q.data(), scale.data(), sums.data(), wide.data()});
+    rows = {n, tile, q.data(), wide.data(), scale.data(), sums.data(), x};
   }
   operator const PanelRows&() const { return rows; }
 };

@@ -36,6 +36,32 @@ TEST_P(Panel, EveryKindOfCpuGivesTheSameBits) {
   }
 }
 
+// The largest levels that a file can hold with the largest inputs: sums of bytes in 16 bits must not saturate.
+TEST_P(Panel, LargestLevelsFitTheSums) {
+  if (!format) return;  // bf16 has no levels
+  Case c = make_case(format, out, in);
+  std::fill(c.levels.begin(), c.levels.end(), std::byte{255});
+  Rows rows = make_rows(5, in, true);
+  for (int64_t i = 0; i < 5 * in; ++i) rows.bf16[size_t(i)] = quant::f32_to_bf16(i / in % 2 == 0 ? 3.0f : -3.0f);
+  const auto expected = product(c, product_for(Cpu::scalar, c.panels), rows.view(0, 5, in));
+  EXPECT_NE(expected[0], expected[size_t(out)]);
+  for (const Cpu kind : available_cpus()) {
+    const auto y = product(c, product_for(kind, c.panels), rows.view(0, 5, in));
+    EXPECT_EQ(std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)), 0) << cpu_name(kind);
+  }
+}
+
+TEST_P(Panel, ANumberThatIsNoneStaysOneInBf16) {
+  const Case c = make_case(format, out, in);
+  Rows rows = make_rows(1, in, format != nullptr);
+  rows.bf16[3] = 0x7fc0;
+  for (const Cpu kind : available_cpus()) {
+    std::vector<uint16_t> y(size_t(out), 0);
+    product_for(kind, c.panels)(c.panels, rows.view(0, 1, in), {y.data(), out, true}, 0, c.panels.count());
+    for (int64_t o = 0; o < out; ++o) EXPECT_TRUE(std::isnan(quant::bf16_to_f32(y[size_t(o)]))) << cpu_name(kind);
+  }
+}
+
 TEST_P(Panel, ARowIsTheSameAloneAndAmongOthers) {
   const Case c = make_case(format, out, in);
   const Rows rows = make_rows(most, in, format != nullptr);
@@ -77,7 +103,7 @@ TEST(PanelRowsTest, DamageIsSeenAndSmallValuesAreZero) {
     int8_t q[64];
     float scale[2];
     int32_t sums[4];
-    quantize_rows(x.data(), 64, 0, 1, 1, q, scale, sums);
+    quantize_rows(x.data(), 64, 0, 1, {1, q, scale, sums});
     EXPECT_EQ(q[0], 127);
     EXPECT_EQ(sums[0], 16 * 127);
     EXPECT_FALSE(std::isnan(scale[0]));
@@ -87,7 +113,7 @@ TEST(PanelRowsTest, DamageIsSeenAndSmallValuesAreZero) {
   int8_t q[32];
   float scale;
   int32_t sums[2];
-  quantize_rows(tiny.data(), 32, 0, 1, 1, q, &scale, sums);
+  quantize_rows(tiny.data(), 32, 0, 1, {1, q, &scale, sums});
   EXPECT_EQ(q[31], 0);
   EXPECT_EQ(sums[1], 0);
 }
