@@ -25,6 +25,11 @@ using FoldRows = std::vector<int64_t>;
 struct Line {
   Tensor weight, bias;  // [P, d], [P]
 };
+// Matrices times vectors, [P, n, k] [P, k] -> [P, n]. A batch is multiplied as matrices are, which copies it in packets
+// first: that takes as long as the product with one vector.
+Tensor times_vector(const Tensor& a, const Tensor& v) {
+  return a.size(0) == 1 ? at::mv(a[0], v[0]).unsqueeze(0) : at::bmm(a, v.unsqueeze(2)).squeeze(2);
+}
 Tensor row_loss(const Tensor& margins, const Tensor& y) { return at::softplus(margins) - y * margins; }
 
 // The inverse Hessian as L-BFGS knows it (Nocedal 1980): a factored Hessian at the start, and the steps since with the
@@ -85,11 +90,9 @@ struct Newton {
   const Tensor &z, &y, &ridge;
   const Tensor narrow;  // z in f32
 
-  Tensor margins(const Tensor& u) const { return at::bmm(z, u.unsqueeze(2)).squeeze(2); }
+  Tensor margins(const Tensor& u) const { return times_vector(z, u); }
   Tensor loss(const Tensor& u, const Tensor& m) const { return row_loss(m, y).sum(1) + 0.5 * (ridge * u * u).sum(1); }
-  Tensor gradient(const Tensor& u, const Tensor& p) const {
-    return at::bmm(z.transpose(1, 2), (p - y).unsqueeze(2)).squeeze(2) + ridge * u;
-  }
+  Tensor gradient(const Tensor& u, const Tensor& p) const { return times_vector(z.transpose(1, 2), p - y) + ridge * u; }
   Tensor hessian(const Tensor& p) const {
     const Tensor weighted = narrow * (p * (1 - p)).to(at::kFloat).unsqueeze(2);
     Tensor result = at::bmm(narrow.transpose(1, 2), weighted).to(at::kDouble);
@@ -181,9 +184,7 @@ class Training {
     return {weight, line.bias - (weight * scaler_.mean.squeeze(1)).sum(1)};
   }
   // w.z without the bias: [P, n].
-  Tensor project(const Tensor& x, const Line& line) const {
-    return at::bmm(scaler_(x), line.weight.unsqueeze(2)).squeeze(2);
-  }
+  Tensor project(const Tensor& x, const Line& line) const { return times_vector(scaler_(x), line.weight); }
 
  private:
   Tensor ridge_of(double strength) const {
@@ -194,13 +195,13 @@ class Training {
     const Tensor ridge = ridge_of(strength);
     u_ = Newton{z_, y_, ridge, narrow_}.solve(u_, known);
     const Tensor u = u_.narrow(1, 0, r);
-    return {q_.defined() ? at::bmm(q_, u.unsqueeze(2)).squeeze(2) : u.clone(), u_.select(1, r).clone()};
+    return {q_.defined() ? times_vector(q_, u) : u.clone(), u_.select(1, r).clone()};
   }
   void begin(const Line& raw) {
     const Tensor scale = scaler_.scale.squeeze(1), moves = scale > 0;
     const Tensor weight = at::where(moves, raw.weight / at::where(moves, scale, at::ones_like(scale)), scale);
     const Tensor bias = raw.bias + (raw.weight * scaler_.mean.squeeze(1)).sum(1);
-    const Tensor inside = q_.defined() ? at::bmm(q_.transpose(1, 2), weight.unsqueeze(2)).squeeze(2) : weight;
+    const Tensor inside = q_.defined() ? times_vector(q_.transpose(1, 2), weight) : weight;
     u_ = at::cat({inside, bias.unsqueeze(1)}, 1);
   }
 

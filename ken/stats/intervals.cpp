@@ -93,20 +93,25 @@ Number bootstrap(std::span<const double> scores, std::span<const int> labels, st
                  const std::string& metric, int resamples) {
   check_scores("bootstrap", scores, labels);
   if (groups.size() != scores.size()) fail("bootstrap", "{} groups for {} scores", groups.size(), scores.size());
-  std::map<std::string_view, std::vector<size_t>> members;
-  for (size_t i = 0; i < groups.size(); ++i) members[groups[i]].push_back(i);
-  std::vector<const std::vector<size_t>*> all;
-  for (const auto& [name, items] : members) all.push_back(&items);
+  std::map<std::string_view, size_t> places;
+  for (const std::string& group : groups) places.emplace(group, 0);
+  size_t count = 0;
+  for (auto& [name, place] : places) place = count++;
   Number number{statistic(scores, labels), int64_t(scores.size()), nan, nan, metric};
-  if (all.size() < 2) return number;
+  if (count < 2) return number;
+  const std::vector<size_t> order = sorted_order(scores);
+  std::vector<size_t> group_of(order.size());
+  for (size_t i = 0; i < order.size(); ++i) group_of[i] = places.at(groups[order[i]]);
   std::vector<double> found, drawn;
-  std::vector<int> drawn_labels;
+  std::vector<int> drawn_labels, times(count);
   for (int r = 0; r < resamples; ++r) {
     Rng rng(seed, uint64_t(r));
+    std::fill(times.begin(), times.end(), 0);
+    for (size_t g = 0; g < count; ++g) ++times[rng.below(count)];
     drawn.clear(), drawn_labels.clear();
-    for (size_t g = 0; g < all.size(); ++g)
-      for (const size_t item : *all[rng.below(all.size())])
-        drawn.push_back(scores[item]), drawn_labels.push_back(labels[item]);
+    for (size_t i = 0; i < order.size(); ++i)
+      for (int t = 0; t < times[group_of[i]]; ++t)
+        drawn.push_back(scores[order[i]]), drawn_labels.push_back(labels[order[i]]);
     if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
   }
   set_interval(number, std::move(found));
