@@ -4,10 +4,9 @@
 
 #include "ken/base/error.h"
 #include "ken/base/files.h"
-#include "ken/kernels/kernels.h"
-#include "ken/kernels/matrix_product.h"
 #include "ken/kernels/stored_tensor.h"
 #include "ken/nn/autograd.h"
+#include "ken/nn/cpu.h"
 #include "ken/nn/functions.h"
 
 namespace ken::nn {
@@ -58,7 +57,7 @@ Tensor product_by_tiles(const Tensor& x, const Matrix& w, at::ScalarType type) {
   for (int64_t begin = 0, step = tile_rows(w.in); begin < w.out; begin += step) {
     const int64_t end = std::min(w.out, begin + step);
     const Tensor tile = tile_of(w.data, w.format, w.in, begin, end, x.scalar_type());
-    y.narrow(1, begin, end - begin).copy_(kernels::matrix_product(x, tile.t()));
+    y.narrow(1, begin, end - begin).copy_(matrix_product(x, tile.t()));
   }
   return y;
 }
@@ -78,13 +77,8 @@ Tensor input_gradient(const Tensor& dy, const Tensor& stored, const quant::Forma
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t end = std::min(out, begin + step);
     const Tensor tile = tile_of(stored, format, in, begin, end, dy.scalar_type());
-    const Tensor part = kernels::matrix_product(dy.narrow(1, begin, end - begin), tile);
-    if (end - begin == out)
-      dx = part;
-    else if (begin == 0)
-      dx = part.to(at::kFloat);
-    else
-      dx += part;
+    const Tensor part = matrix_product(dy.narrow(1, begin, end - begin), tile);
+    dx = begin > 0 ? dx.add_(part) : end == out ? part : part.to(at::kFloat);
   }
   forget_pages(stored.data_ptr(), stored.nbytes());  // the panels are enough for the next pass
   return dx.to(dy.scalar_type());
@@ -113,23 +107,21 @@ struct ShadowProduct : torch::autograd::Function<ShadowProduct> {
                         const Tensor& shadow) {
     ctx->save_for_backward({x, shadow});
     (void)master;
-    return kernels::matrix_product(x, shadow.t());
+    return matrix_product(x, shadow.t());
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
-    return {kernels::matrix_product(dy, saved[1]), kernels::matrix_product(dy.t(), saved[0]).to(at::kFloat), Tensor()};
+    return {matrix_product(dy, saved[1]), matrix_product(dy.t(), saved[0]).to(at::kFloat), Tensor()};
   }
 };
 
 // A matrix that is trained: torch's own products, through which gradients reach the weight.
 Tensor trained_product(const Tensor& x, const Matrix& w, Compute compute) {
   if (compute == Compute::fast && w.shadow.defined())
-    return w.data.requires_grad() ? ShadowProduct::apply(x, w.data, w.shadow)
-                                  : kernels::matrix_product(x, w.shadow.t());
-  const auto type = x.is_cpu() && !kernels::multiplies_bf16() ? at::kFloat : x.scalar_type();
-  return at::linear(x.to(type), w.data.to(type));
+    return w.data.requires_grad() ? ShadowProduct::apply(x, w.data, w.shadow) : matrix_product(x, w.shadow.t());
+  return matrix_product(x, w.data.to(x.scalar_type()).t());
 }
 
 // Without bias and overlay; the result in `type`.
