@@ -27,6 +27,27 @@ void set_interval(Number& number, std::vector<double> resampled) {
   number.high = quantile(resampled, 0.975);
 }
 
+// The statistic of each sample of `count` groups, drawn with replacement; group_of[i] is that of item order[i]. A
+// sample is handed over by rising score, so that no statistic has to sort it again.
+std::vector<double> redrawn(std::span<const double> scores, std::span<const int> labels,
+                            const std::vector<size_t>& order, const std::vector<size_t>& group_of, size_t count,
+                            double (*statistic)(std::span<const double>, std::span<const int>), uint64_t seed,
+                            int resamples) {
+  std::vector<double> found, drawn;
+  std::vector<int> drawn_labels, times(count);
+  for (int r = 0; r < resamples; ++r) {
+    Rng rng(seed, uint64_t(r));
+    std::fill(times.begin(), times.end(), 0);
+    for (size_t g = 0; g < count; ++g) ++times[rng.below(count)];
+    drawn.clear(), drawn_labels.clear();
+    for (size_t i = 0; i < order.size(); ++i)
+      for (int t = 0; t < times[group_of[i]]; ++t)
+        drawn.push_back(scores[order[i]]), drawn_labels.push_back(labels[order[i]]);
+    if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
+  }
+  return found;
+}
+
 }  // namespace
 
 Json to_json(const Number& number) {
@@ -70,21 +91,8 @@ Number bootstrap(std::span<const double> scores, std::span<const int> labels,
   const size_t n = scores.size();
   Number number{statistic(scores, labels), int64_t(n), nan, nan, metric};
   if (n == 0) return number;
-  // Each sample is handed over by rising score, so that no statistic has to sort it again.
   const std::vector<size_t> order = sorted_order(scores);
-  std::vector<size_t> rank(n);
-  for (size_t i = 0; i < n; ++i) rank[order[i]] = i;
-  std::vector<double> found, drawn(n);
-  std::vector<int> drawn_labels(n), times(n);
-  for (int r = 0; r < resamples; ++r) {
-    Rng rng(seed, uint64_t(r));
-    std::fill(times.begin(), times.end(), 0);
-    for (size_t i = 0; i < n; ++i) ++times[rank[rng.below(n)]];
-    for (size_t i = 0, at = 0; i < n; ++i)
-      for (int t = 0; t < times[i]; ++t, ++at) drawn[at] = scores[order[i]], drawn_labels[at] = labels[order[i]];
-    if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
-  }
-  set_interval(number, std::move(found));
+  set_interval(number, redrawn(scores, labels, order, order, n, statistic, seed, resamples));
   return number;
 }
 
@@ -102,19 +110,7 @@ Number bootstrap(std::span<const double> scores, std::span<const int> labels, st
   const std::vector<size_t> order = sorted_order(scores);
   std::vector<size_t> group_of(order.size());
   for (size_t i = 0; i < order.size(); ++i) group_of[i] = places.at(groups[order[i]]);
-  std::vector<double> found, drawn;
-  std::vector<int> drawn_labels, times(count);
-  for (int r = 0; r < resamples; ++r) {
-    Rng rng(seed, uint64_t(r));
-    std::fill(times.begin(), times.end(), 0);
-    for (size_t g = 0; g < count; ++g) ++times[rng.below(count)];
-    drawn.clear(), drawn_labels.clear();
-    for (size_t i = 0; i < order.size(); ++i)
-      for (int t = 0; t < times[group_of[i]]; ++t)
-        drawn.push_back(scores[order[i]]), drawn_labels.push_back(labels[order[i]]);
-    if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
-  }
-  set_interval(number, std::move(found));
+  set_interval(number, redrawn(scores, labels, order, group_of, count, statistic, seed, resamples));
   return number;
 }
 
