@@ -38,7 +38,7 @@ void sweep(const Flags& flags) {
   const auto settings = study::lever_settings(lever_of(flags));
   const auto facts = open_facts(*model, flags.facts);
   const auto style = style_from(flags.prompt, *model, &facts, flags.seed);
-  const study::LeverInput input{*model, facts, style, flags.seed, nn::compute_from(flags.common.compute)};
+  study::LeverInput input{*model, facts, style, flags.seed, nn::compute_from(flags.common.compute)};
   const auto items = study::lever_items(facts, style, flags.seed, flags.items);
   const auto memory = study::memory_of(input, items);
   std::vector<Json> rows;

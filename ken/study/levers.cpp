@@ -24,10 +24,6 @@ std::vector<std::string> beginnings_of(const data::Texts& texts, size_t count) {
   return result;
 }
 
-generate::Request text_request(const std::string& beginning) {
-  return {.prompt = {beginning, beginning}, .max_tokens = written_tokens};
-}
-
 // Share of trigrams that occurred before in the same text; 0 where there is none.
 double repetition(const std::vector<int32_t>& tokens) {
   std::set<std::array<int32_t, 3>> seen;
@@ -144,7 +140,7 @@ std::map<std::string, std::string> memory_of(const LeverInput& input, const Leve
   return memory;
 }
 
-std::vector<Json> lever_rows(const LeverInput& input, const LeverItems& items, const LeverSetting& setting,
+std::vector<Json> lever_rows(LeverInput& input, const LeverItems& items, const LeverSetting& setting,
                              const std::map<std::string, std::string>& memory) {
   std::vector<generate::Request> requests;
   for (const size_t i : items.contexts)
@@ -153,9 +149,11 @@ std::vector<Json> lever_rows(const LeverInput& input, const LeverItems& items, c
     requests.push_back(evidence::closed_book(input.facts.facts[i], input.style));
     requests.back().prompt.without_context = requests.back().prompt.text;  // what there is to compare with: the same
   }
-  for (const auto& beginning : items.beginnings) requests.push_back(text_request(beginning));
+  for (const auto& beginning : items.beginnings)
+    requests.push_back({.prompt = {beginning, beginning}, .max_tokens = written_tokens});
   for (auto& request : requests) request.controls = setting.controls;
-  const auto answers = evidence::greedy_answers(input.model, requests, input.compute);
+  std::vector<generate::Generated> answers;
+  for (auto& one : generate::generate(input.scheduler, requests, {})) answers.push_back(std::move(one[0]));
   const auto known = [&](const std::string& fact, const std::vector<std::string>& accepted) {
     const auto found = memory.find(fact);
     return found != memory.end() && data::same_answer(found->second, accepted);

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "ken/evidence/asking.h"
+#include "ken/generate/scheduler.h"
 #include "ken/study/study.h"
 
 namespace ken::study {
@@ -32,9 +33,12 @@ struct LeverInput {
   const data::PromptStyle& style;
   uint64_t seed;
   nn::Compute compute;
+  // Keeps what the items have read, in a gibibyte at most, so that the next setting reads it no more.
+  generate::Scheduler scheduler{model, {.compute = compute, .keep_tokens = tokens_in(size_t{1} << 30)}};
+  int64_t tokens_in(size_t bytes) const { return int64_t(bytes) / model::make_cache(model, compute).position_bytes(); }
 };
 // A row for each item, asked under this setting; `memory` is each fact's closed-book answer without it.
-std::vector<Json> lever_rows(const LeverInput& input, const LeverItems& items, const LeverSetting& setting,
+std::vector<Json> lever_rows(LeverInput& input, const LeverItems& items, const LeverSetting& setting,
                              const std::map<std::string, std::string>& memory);
 // The closed-book answers of the facts that these items are about.
 std::map<std::string, std::string> memory_of(const LeverInput& input, const LeverItems& items);

@@ -94,7 +94,7 @@ class Study {
     for (const auto& lever : lever_items_.contexts.empty() ? std::vector<StudyLever>{} : options_.levers)
       for (auto& setting : lever_settings(lever))
         add_stage("lever", lever_items_.size(), lever_items_.size(), [this, setting](size_t, size_t) {
-          return lever_rows({model_, facts_, style_, options_.seed, options_.compute}, lever_items_, setting, answers_);
+          return lever_rows(lever_input_, lever_items_, setting, answers_);
         });
     add_stage("probe", 2, 1, [this](size_t b, size_t) { return probe(b == 0 ? "correct" : "conflict"); });
   }
@@ -160,6 +160,7 @@ class Study {
     for (size_t i = begin; i < end; ++i) {
       const data::Fact& fact = facts_.facts[i];
       const auto& e = all[i - begin];
+      const generate::Prompt& prompt = questions[i - begin].request.prompt;
       Json samples = Json::array();
       int64_t samples_right = 0, samples_equal = 0, sample_tokens = 0;
       for (const auto& sample : e.samples) {
@@ -180,7 +181,7 @@ class Study {
                 {"samples", samples},
                 {"samples_right", samples_right},
                 {"samples_equal", samples_equal},
-                {"prompt_tokens", prompt_tokens(questions[i - begin].request)},
+                {"prompt_tokens", generate::prompt_ids(model_, prompt.text, prompt.chat.get()).size()},
                 {"answer_tokens", e.greedy.tokens.size()},
                 {"sample_tokens", sample_tokens}});
       for (const auto& estimator : estimators) r[estimator.entry->card.id] = estimator.score(e);
@@ -196,10 +197,6 @@ class Study {
       result.push_back(evidence::estimator_from(score.sampled ? fmt::format("{}:samples={}", score.id, options_.samples)
                                                               : std::string(score.id)));
     return result;
-  }
-
-  size_t prompt_tokens(const generate::Request& request) const {
-    return generate::prompt_ids(model_, request.prompt.text, request.prompt.chat.get()).size();
   }
 
   std::vector<Json> variant(size_t begin, size_t end) {
@@ -293,7 +290,6 @@ class Study {
 
   std::vector<Json> probe(const std::string& target) {
     Json r = row("probe", target, "AUROC of held-out items, folds grouped");
-    r["compute"] = nn::compute_name(options_.compute);
     const auto& entry = Registry<readout::AnalysisEntry>::get().at("analysis", "probe-map");
     try {
       const readout::AnalysisInput input{model_, facts_, style_, options_.seed, options_.compute};
@@ -317,6 +313,7 @@ class Study {
   std::map<std::string, std::set<std::string>> types_;  // relation -> every answer of it, normalised
   std::vector<Block> blocks_;
   LeverItems lever_items_;
+  LeverInput lever_input_{model_, facts_, style_, options_.seed, options_.compute};
   std::vector<std::pair<size_t, size_t>> variants_;  // fact, variant
   size_t items_ = 0;
   std::map<std::string, std::string> answers_;  // fact -> closed-book answer
