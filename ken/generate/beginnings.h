@@ -10,7 +10,7 @@ size_t common_beginning(const std::vector<int32_t>& a, const std::vector<int32_t
 class Beginnings {
  public:
   static constexpr int64_t least = nn::KvCache::block;  // a shorter one is not worth its keeping
-  static constexpr size_t most = 1024;                  // each is looked at when a row begins
+  static constexpr size_t most = 4096;                  // each is looked at when a row begins
 
   explicit Beginnings(nn::KvCache& cache) : cache_(cache) {}
   // A sequence that begins as these tokens do and how many of them it holds: all but the last at most, for that one's

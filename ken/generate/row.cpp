@@ -25,10 +25,10 @@ void Stream::append(int32_t token) {
   ahead.erase(ahead.begin());
 }
 
-std::vector<int32_t> Active::read() const {
-  std::vector<int32_t> tokens = prompt;
+std::vector<int32_t> Active::read(size_t stream) const {
+  std::vector<int32_t> tokens = prompts[stream];
   tokens.insert(tokens.end(), result.tokens.begin(), result.tokens.end());
-  tokens.resize(std::min(tokens.size(), size_t(streams[0].length())));
+  tokens.resize(std::min(tokens.size(), size_t(streams[stream].length())));
   return tokens;
 }
 

@@ -41,9 +41,9 @@ struct Active {
   std::shared_ptr<Job> job;
   size_t sample = 0;
   std::vector<std::shared_ptr<const model::Model>> models = {};  // of twins
+  std::vector<std::vector<int32_t>> prompts = {};                // of each stream
   std::vector<Stream> streams = {};
   std::vector<RowControl> controls = {};
-  std::vector<int32_t> prompt = {};  // of the main stream
   Generated result = {};
   std::string decoded = {};  // raw text of result.tokens
   size_t streamed = 0;
@@ -52,7 +52,9 @@ struct Active {
 
   const Request& request() const { return *job->request; }
   uint64_t sequence() const { return request().key << 16 | sample; }
-  std::vector<int32_t> read() const;                  // the tokens whose keys and values its main stream holds
+  std::vector<int32_t> read(size_t stream) const;  // the tokens whose keys and values it holds
+  // Whether its keys and values are those of a plain pass of this model.
+  bool plain(size_t s, const model::Model& of) const { return streams[s].model == &of && taps(s).empty(); }
   std::vector<model::Tap> taps(size_t stream) const;  // those of its Controls, where they are meant for this one
 };
 

@@ -144,8 +144,9 @@ void Scheduler::share(std::vector<int32_t> tokens) {
 
 // What a row has read stays for rows that begin with it: a further turn, another question about the same text.
 void Scheduler::remember(const Active& row) {
-  if (options_.keep_tokens <= 0 || row.sample != 0 || row.streams.empty() || !row.taps(0).empty()) return;
-  beginnings_.add(row.read(), row.streams[0].fork());
+  if (options_.keep_tokens <= 0 || row.sample != 0) return;
+  for (size_t s = 0; s < row.streams.size(); ++s)
+    if (row.plain(s, model_)) beginnings_.add(row.read(s), row.streams[s].fork());
   beginnings_.shrink(options_.keep_tokens);
 }
 
@@ -158,7 +159,6 @@ nn::KvCache& Scheduler::cache_of(const model::Model& model) {
   return others_.emplace(&model, model::make_cache(model, options_.compute)).first->second;
 }
 
-// `shares`: whether its keys and values are those of a plain pass, so that a common beginning fits.
 Stream Scheduler::open(const model::Model& model, std::vector<int32_t> tokens, int64_t room, bool shares) {
   if (int64_t(tokens.size()) + room > model.config.context) {
     fail("generate", "the prompt has {} tokens and {} more are asked for; the model's context holds {}", tokens.size(),
@@ -191,27 +191,24 @@ void Scheduler::start(const std::shared_ptr<Job>& job) {
 void Scheduler::open_streams(Active& row, Prompt prompt) {
   const Request& request = row.request();
   const bool rewritten = prompt.text != request.prompt.text;
-  std::vector<int32_t> tokens = rewritten ? prompt_ids(model_, prompt.text, prompt.chat.get()) : ids(request);
-  row.prompt = tokens;
+  row.prompts.push_back(rewritten ? prompt_ids(model_, prompt.text, prompt.chat.get()) : ids(request));
   // All streams are known before any is opened: taps depend on which there are.
-  std::vector<std::vector<int32_t>> read{std::move(tokens)};
   row.streams.push_back({&model_, nullptr, {}, -1, {}});
   for (auto& control : row.controls) {
     control.first_twin = row.streams.size();
     for (auto& twin : control.control->twins(prompt)) {
       const model::Model& model = twin.model ? *twin.model : model_;
-      read.push_back(prompt_ids(model, twin.text, prompt.chat.get()));
+      row.prompts.push_back(prompt_ids(model, twin.text, prompt.chat.get()));
       row.streams.push_back({&model, nullptr, {}, -1, {}});
       if (twin.model) row.models.push_back(std::move(twin.model));
     }
     control.twins = row.streams.size() - control.first_twin;
   }
   for (size_t s = 0; s < row.streams.size(); ++s) {
-    const bool shares = row.streams[s].model == &model_ && row.taps(s).empty();
-    row.streams[s] = open(*row.streams[s].model, std::move(read[s]), request.max_tokens, shares);
+    row.streams[s] = open(*row.streams[s].model, row.prompts[s], request.max_tokens, row.plain(s, model_));
     ++open_streams_;
   }
-  row.result.reused = int64_t(row.prompt.size() - row.streams[0].pending.size());
+  row.result.reused = int64_t(row.prompts[0].size() - row.streams[0].pending.size());
 }
 
 namespace {
@@ -375,7 +372,8 @@ void Scheduler::fork_samples() {
 }
 
 std::unique_ptr<Active> Scheduler::fork(const Active& parent, size_t sample) {
-  auto row = std::make_unique<Active>(Active{.job = parent.job, .sample = sample, .models = parent.models});
+  auto row = std::make_unique<Active>(
+      Active{.job = parent.job, .sample = sample, .models = parent.models, .prompts = parent.prompts});
   row->result = parent.result, row->decoded = parent.decoded, row->streamed = parent.streamed;
   for (const auto& stream : parent.streams)
     row->streams.push_back({stream.model, stream.cache, {}, stream.fork(), stream.logits});

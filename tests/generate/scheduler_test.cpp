@@ -293,6 +293,60 @@ TEST_F(SchedulerTest, rows_with_taps_read_no_draft) {
   EXPECT_EQ(ahead(true), 0);
 }
 
+// A beam whose place another one took holds that one's prompt, too.
+TEST_F(SchedulerTest, what_a_beam_leaves_is_what_it_read) {
+  options.keep_tokens = 1000;
+  Scheduler scheduler(*model, options);
+  const auto run = [&](const std::shared_ptr<Request>& request) {
+    std::optional<Outcome> outcome;
+    scheduler.submit(request, into(outcome));
+    while (scheduler.step()) {
+    }
+    return outcome->results;
+  };
+  const auto request = ask("Once upon a time there was", 24);
+  request->controls = {{.own = [] { return std::make_unique<Beams>(); }}};
+  request->samples = 4;
+  for (const auto& beam : run(request)) {
+    ASSERT_GE(int64_t(beam.tokens.size()), Beginnings::least);
+    const auto asked = ask("", 4);
+    asked->tokens = beam.tokens;
+    EXPECT_EQ(run(asked)[0].logprobs, alone(*asked)[0].logprobs);
+  }
+}
+
+// Half of the logits are those behind another text.
+class Divided final : public Control {
+ public:
+  std::vector<Twin> twins(const Prompt&) override {
+    return {std::string("The dog saw a big tree in the garden of the house where they lived")};
+  }
+  Tensor combine(Step& step) override { return (step.logits + step.twins[0]) / 2; }
+};
+
+TEST_F(SchedulerTest, what_a_twin_read_stays_too) {
+  options.keep_tokens = 1000;
+  Scheduler scheduler(*model, options);
+  const auto request = ask("Once upon a time there was a little girl who had a big red ball", 8);
+  request->controls = {{.own = [] { return std::make_unique<Divided>(); }}};
+  const auto fresh = alone(*request)[0];
+  for (int time = 0; time < 2; ++time) {
+    std::optional<Outcome> outcome;
+    scheduler.submit(request, into(outcome));
+    while (scheduler.step()) {
+    }
+    EXPECT_EQ(outcome->results[0].logprobs, fresh.logprobs);
+  }
+  // The twin's own text, asked alone, is found read.
+  std::optional<Outcome> outcome;
+  const auto twin = ask("The dog saw a big tree in the garden of the house where they lived", 2);
+  scheduler.submit(twin, into(outcome));
+  while (scheduler.step()) {
+  }
+  EXPECT_EQ(outcome->results[0].reused, int64_t(scheduler.ids(*twin).size()) - 1);
+  EXPECT_EQ(outcome->results[0].logprobs, alone(*twin)[0].logprobs);
+}
+
 TEST_F(SchedulerTest, what_was_read_stays_for_requests_that_begin_with_it) {
   options.keep_tokens = 200;
   Scheduler scheduler(*model, options);
