@@ -164,9 +164,7 @@ void add(CLI::App& app, Flags& flags) {
   app.add_option("--alternatives", flags.alternatives, "show this many tokens that the answer could have begun with")
       ->check(CLI::Range(0, 1000));
   app.add_option("--seed", flags.seed, "of sampled evidence and of the examples")->capture_default_str();
-  app.add_option("--max-tokens", flags.max_tokens, "longest answer")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 100000));
+  add_number(app, "--max-tokens", flags.max_tokens, "longest answer", 1, 100000);
   add_prompt_flags(app, flags.prompt);
   add_common(app, flags.common, "fast");
   add_cache(app, flags.common);

@@ -143,16 +143,12 @@ void add(CLI::App& app, Flags& flags) {
   app.add_option("--new-tokens", o.new_tokens,
                  "of decode: what each stream writes; 0 = up to 32, by the time they take")
       ->check(CLI::Range(0, 1 << 24));
-  app.add_option("--tokens", o.tokens, "of a prefill; 0 = 512, or as many as the context holds")
-      ->check(CLI::Range(0, 1 << 24))
-      ->capture_default_str();
+  add_number(app, "--tokens", o.tokens, "of a prefill; 0 = 512, or as many as the context holds", 0, 1 << 24);
   app.add_option("--kept-blocks", o.kept_blocks,
                  "of lora's steps: blocks that keep their activations, the others' are computed again; -1 = all")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("--repeat", o.repeat, "timings, of which the best counts")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  add_number(app, "--repeat", o.repeat, "timings, of which the best counts", 1, 1000);
   app.add_option("--against", flags.against, "llama.cpp's llama-bench, in turn with prefill and decode of one row");
   add_common(app, flags.common, "fast");
   add_cache(app, flags.common);

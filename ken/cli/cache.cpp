@@ -72,9 +72,7 @@ void add(CLI::App& app, Flags& flags) {
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--type", flags.type, "f32 or bf16: what the activations are stored as")->capture_default_str();
-  app.add_option("--block", o.block, "prompts of a shard at most")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
+  add_number(app, "--block", o.block, "prompts of a shard at most", 1, 1 << 20);
   app.add_option("--seed", flags.seed, "of worked examples")->capture_default_str();
   add_prompt_flags(app, flags.prompt);
   add_common(app, flags.common, "f32");

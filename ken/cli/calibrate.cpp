@@ -82,12 +82,8 @@ void add(CLI::App& app, Flags& flags) {
   app.add_option("--method", flags.method, "how a score becomes a probability")
       ->capture_default_str()
       ->check(CLI::IsMember(stats::calibrator_kinds));
-  app.add_option("--risk", flags.risk, "share of wrong answers that is promised not to be passed")
-      ->capture_default_str()
-      ->check(CLI::Range(1e-6, 0.999));
-  app.add_option("--delta", flags.delta, "probability with which the promise may fail")
-      ->capture_default_str()
-      ->check(CLI::Range(1e-6, 0.999));
+  add_number(app, "--risk", flags.risk, "share of wrong answers that is promised not to be passed", 1e-6, 0.999);
+  add_number(app, "--delta", flags.delta, "probability with which the promise may fail", 1e-6, 0.999);
   app.add_option("--limit", flags.limit, "ask this many of the facts, drawn by --seed; 0 = all");
   app.add_option("--seed", flags.seed, "of the split and of samples")->capture_default_str();
   app.add_option("-o,--out", flags.out, "the calibration; the rows lie beside it, in OUT.rows")->capture_default_str();

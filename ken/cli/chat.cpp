@@ -149,9 +149,7 @@ void add(CLI::App& app, Flags& flags) {
   app.add_option("--top-p", options.sampling.top_p, "keep the likeliest tokens that together reach p")
       ->capture_default_str();
   app.add_option("--seed", options.sampling.seed, "of the noise")->capture_default_str();
-  app.add_option("--max-tokens", options.max_tokens, "longest answer")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000000));
+  add_number(app, "--max-tokens", options.max_tokens, "longest answer", 1, 1000000);
   add_common(app, flags.common, "fast");
   add_cache(app, flags.common);
 }

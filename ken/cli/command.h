@@ -34,6 +34,13 @@ Command command(const char* id, int order, void (*add)(CLI::App&, Flags&), void 
   return {{.id = id, .family = "cli", .sentence = sentence, .example = example}, order, both};
 }
 
+// A number whose help shows its default, refused outside the range.
+template <typename T>
+void add_number(CLI::App& app, const char* name, T& value, const std::string& help, std::type_identity_t<T> least,
+                std::type_identity_t<T> most) {
+  app.add_option(name, value, help)->capture_default_str()->check(CLI::Range(least, most));
+}
+
 // A model file, or a name of the organisms that ship with ken; empty: the one in the program.
 std::shared_ptr<model::Model> open_model(const std::string& name);
 // The organisms beside the program, by name: $KEN_MODELS, ../share/ken/models, ../models.

@@ -77,12 +77,8 @@ void run(const Flags& flags) {
 void add(CLI::App& app, Flags& flags) {
   app.add_option("PROMPT", flags.prompt, "the text to continue")->required();
   app.add_option("-m,--model", flags.model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
-  app.add_option("-n,--samples", flags.samples, "how many continuations; they share the prompt's pass")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 65535));
-  app.add_option("--max-tokens", flags.max_tokens, "longest continuation")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000000));
+  add_number(app, "-n,--samples", flags.samples, "how many continuations; they share the prompt's pass", 1, 65535);
+  add_number(app, "--max-tokens", flags.max_tokens, "longest continuation", 1, 1000000);
   app.add_option("--temperature", flags.sampling.temperature, "0 = the likeliest token")->capture_default_str();
   app.add_option("--top-k", flags.sampling.top_k, "keep the k likeliest; 0 = all")->capture_default_str();
   app.add_option("--top-p", flags.sampling.top_p, "keep the likeliest that together reach p")->capture_default_str();

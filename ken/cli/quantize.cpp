@@ -87,9 +87,7 @@ void add(CLI::App& app, Flags& flags) {
       "--kl", flags.kl,
       "then measure what was lost: the KL of next-token distributions on this file's passages (lines of text, "
       "or records with \"text\")");
-  app.add_option("--passages", flags.passages, "how many of them")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+  add_number(app, "--passages", flags.passages, "how many of them", 1, 1 << 20);
 }
 
 const Register<Command> entry{command("quantize", 85, add, run, "Write a GGUF file with its matrices in another type.",

@@ -76,7 +76,7 @@ void add(CLI::App& app, Flags& flags) {
   app.add_option("ID", flags.ids, "claims by method; without any, all of them");
   app.add_option("-m,--model", flags.model, "a GGUF file or Hugging Face folder; without it, the almanac's organism");
   app.add_option("--facts", flags.facts, "facts to run on; without it, the model's own world");
-  app.add_option("--seeds", flags.seeds, "how many")->capture_default_str()->check(CLI::Range(1, 1000));
+  add_number(app, "--seeds", flags.seeds, "how many", 1, 1000);
   app.add_option("-o,--out", flags.out, "folder for ID.json");
   app.add_option("--sources", flags.sources, "root of ken's sources, to record the hash of the code that was measured");
   add_common(app, flags.common, "f32");

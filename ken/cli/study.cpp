@@ -70,9 +70,7 @@ void add(CLI::App& app, Flags& flags) {
                  "folder for study.json, rows.jsonl, run.json and report.html; an unfinished study goes on there")
       ->capture_default_str();
   app.add_option("--seed", flags.seed, "of sampling, folds and bootstrap")->capture_default_str();
-  app.add_option("--samples", flags.samples, "answers sampled a question, for semantic entropy")
-      ->capture_default_str()
-      ->check(CLI::Range(2, 100));
+  add_number(app, "--samples", flags.samples, "answers sampled a question, for semantic entropy", 2, 100);
   app.add_option("--control", flags.controls,
                  "NAME[:key=value,...]: show what this control moves and breaks; again for another");
   add_abstain_flags(app, flags.abstain);

@@ -100,16 +100,12 @@ void add(CLI::App& app, Flags& flags) {
   app.add_option("-m,--model", flags.model, "the GGUF file to go on from, with --documents");
   app.add_option("-o,--out", flags.out, "folder for model.gguf, log.jsonl, run.json and the checkpoint")->required();
   app.add_option("--name", flags.name, "general.name of the model")->capture_default_str();
-  app.add_option("--layers", flags.shape.layers, "blocks")->capture_default_str()->check(CLI::Range(1, 1000));
-  app.add_option("--d-model", flags.shape.d_model, "width")->capture_default_str()->check(CLI::Range(8, 65536));
-  app.add_option("--heads", flags.shape.heads, "query heads")->capture_default_str()->check(CLI::Range(1, 1024));
-  app.add_option("--kv-heads", flags.shape.kv_heads, "key/value heads")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
-  app.add_option("--d-ff", flags.shape.d_ff, "feed-forward width")->capture_default_str()->check(CLI::Range(8, 262144));
-  app.add_option("--context", flags.shape.context, "context length")
-      ->capture_default_str()
-      ->check(CLI::Range(8, 1000000));
+  add_number(app, "--layers", flags.shape.layers, "blocks", 1, 1000);
+  add_number(app, "--d-model", flags.shape.d_model, "width", 8, 65536);
+  add_number(app, "--heads", flags.shape.heads, "query heads", 1, 1024);
+  add_number(app, "--kv-heads", flags.shape.kv_heads, "key/value heads", 1, 1024);
+  add_number(app, "--d-ff", flags.shape.d_ff, "feed-forward width", 8, 262144);
+  add_number(app, "--context", flags.shape.context, "context length", 8, 1000000);
   app.add_option("--batch-tokens", o.batch_tokens, "tokens of a step, of one rank")->capture_default_str();
   app.add_option("--steps", o.max_steps, "stop after this many steps; 0 = when the documents end")
       ->capture_default_str();

@@ -58,18 +58,11 @@ void run(const Flags& flags) {
 }
 
 void add(CLI::App& app, Flags& flags) {
-  app.add_option("--people", flags.params.people, "known persons")
-      ->capture_default_str()
-      ->check(CLI::Range(8, 1000000));
-  app.add_option("--unseen", flags.params.unseen, "persons in no document")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1000000));
-  app.add_option("--documents", flags.params.documents, "documents of a training run")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}));
-  app.add_option("--tuning", flags.tuning, "also write tuning.jsonl: so many documents that ask for a form of answer")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 10000000));
+  add_number(app, "--people", flags.params.people, "known persons", 8, 1000000);
+  add_number(app, "--unseen", flags.params.unseen, "persons in no document", 0, 1000000);
+  add_number(app, "--documents", flags.params.documents, "documents of a training run", 1, 1000000000);
+  add_number(app, "--tuning", flags.tuning, "also write tuning.jsonl: so many documents that ask for a form of answer",
+             0, 10000000);
   app.add_option("--exposure-ratio", flags.params.exposure_ratio,
                  "how much oftener the best known person is seen than the least")
       ->capture_default_str();

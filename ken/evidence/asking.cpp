@@ -1,5 +1,7 @@
 #include "ken/evidence/asking.h"
 
+#include "ken/base/select.h"
+
 namespace ken::evidence {
 
 namespace {
@@ -78,6 +80,23 @@ std::vector<generate::Generated> greedy_answers(const model::Model& model,
   auto results = generate::generate(model, requests, options);
   std::vector<generate::Generated> answers;
   for (auto& samples : results) answers.push_back(std::move(samples[0]));
+  return answers;
+}
+
+std::vector<generate::Generated> greedy_answers(const readout::AnalysisInput& input,
+                                                const std::vector<generate::Request>& requests) {
+  std::vector<generate::Generated> answers(requests.size());
+  std::vector<size_t> open;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto* all = requests[i].controls.empty() ? input.answered : nullptr;
+    const auto found = all ? all->find(requests[i].prompt.text) : decltype(all->end()){};
+    if (all && found != all->end())
+      answers[i] = found->second;
+    else
+      open.push_back(i);
+  }
+  auto rest = greedy_answers(input.model, pick(requests, open), input.compute);
+  for (size_t n = 0; n < open.size(); ++n) answers[open[n]] = std::move(rest[n]);
   return answers;
 }
 

@@ -3,7 +3,7 @@
 #include "ken/data/facts.h"
 #include "ken/data/prompts.h"
 #include "ken/evidence/options.h"
-#include "ken/generate/generate.h"
+#include "ken/readout/analysis.h"
 
 namespace ken::evidence {
 
@@ -31,5 +31,8 @@ std::string followed(const std::string& answer, const data::ContextCase& item, c
 // The greedy answers of all facts, in order.
 std::vector<generate::Generated> greedy_answers(const model::Model& model,
                                                 const std::vector<generate::Request>& requests, nn::Compute compute);
+// Of the input's model; plain requests that it answered before are not asked again.
+std::vector<generate::Generated> greedy_answers(const readout::AnalysisInput& input,
+                                                const std::vector<generate::Request>& requests);
 
 }  // namespace ken::evidence

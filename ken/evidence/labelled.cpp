@@ -33,7 +33,7 @@ AskedClosedBook ask_closed_book(const readout::AnalysisInput& input, std::vector
     requests.push_back(closed_book(fact, input.style));
     asked.prompts.push_back(requests.back().prompt.text);
   }
-  asked.answers = greedy_answers(input.model, requests, input.compute);
+  asked.answers = greedy_answers(input, requests);
   return asked;
 }
 
@@ -142,7 +142,7 @@ LabelledSet conflict_set(const readout::AnalysisInput& input, size_t max_items, 
   const auto chosen = balanced_passages(input, passages, known_facts(input, passages, facts, known), max_items);
   std::vector<generate::Request> requests;
   for (const size_t i : chosen) requests.push_back(with_passage(passages.cases[i], input.style));
-  const auto answers = greedy_answers(input.model, requests, input.compute);
+  const auto answers = greedy_answers(input, requests);
   LabelledSet set;
   for (size_t n = 0; n < chosen.size(); ++n) {
     const auto& item = passages.cases[chosen[n]];
@@ -202,7 +202,7 @@ PassagePairs conflict_pairs(const readout::AnalysisInput& input, size_t max_item
          known ? "knows" : "does not know");
   std::vector<generate::Request> requests;
   for (const auto& item : cases) requests.push_back(with_passage(item, input.style));
-  const auto answers = greedy_answers(input.model, requests, input.compute);
+  const auto answers = greedy_answers(input, requests);
   PassagePairs pairs;
   for (size_t i = 0; i < cases.size(); ++i) {
     const auto& item = cases[i];

@@ -25,9 +25,14 @@ void Stream::append(int32_t token) {
   ahead.erase(ahead.begin());
 }
 
-std::vector<int32_t> Active::read(size_t stream) const {
+std::vector<int32_t> Active::tokens(size_t stream) const {
   std::vector<int32_t> tokens = prompts[stream];
   tokens.insert(tokens.end(), result.tokens.begin(), result.tokens.end());
+  return tokens;
+}
+
+std::vector<int32_t> Active::read(size_t stream) const {
+  std::vector<int32_t> tokens = this->tokens(stream);
   tokens.resize(std::min(tokens.size(), size_t(streams[stream].length())));
   return tokens;
 }

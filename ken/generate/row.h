@@ -52,7 +52,8 @@ struct Active {
 
   const Request& request() const { return *job->request; }
   uint64_t sequence() const { return request().key << 16 | sample; }
-  std::vector<int32_t> read(size_t stream) const;  // the tokens whose keys and values it holds
+  std::vector<int32_t> tokens(size_t stream) const;  // of its prompt, and the chosen ones
+  std::vector<int32_t> read(size_t stream) const;    // those whose keys and values it holds
   // Whether its keys and values are those of a plain pass of this model.
   bool plain(size_t s, const model::Model& of) const { return streams[s].model == &of && taps(s).empty(); }
   std::vector<model::Tap> taps(size_t stream) const;  // those of its Controls, where they are meant for this one

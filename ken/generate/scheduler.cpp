@@ -16,6 +16,7 @@ struct Reading {
   Tensor* logits;
   size_t drafted = 0;       // of the tokens, the last ones
   Tensor* after = nullptr;  // their logits
+  int64_t length = 0;       // of the sequence before
   const Stream& of() const { return row->streams[stream]; }
 };
 
@@ -267,34 +268,50 @@ void Scheduler::read_guesses(std::vector<Drafting>& all, size_t i) {
                                 d.row->sequence(), d.row->result.tokens.size() + i));
 }
 
-// One forward pass over every stream that holds pending tokens. If it fails, each row is read alone: a request's
-// fault is its own.
+// One forward pass over every stream that holds pending tokens. Rows without Controls that hold the same tokens
+// (samples that have not parted yet, equal requests) are read once: the others fork the first one's sequence, and hold
+// none while it is written, so that nothing is copied. If the pass fails, each row is read alone: a request's fault is
+// its own.
 void Scheduler::pass() {
   draft();
-  std::vector<Reading> readings;
-  std::vector<int64_t> lengths;
+  std::vector<Reading> readings, again;
+  std::vector<size_t> first;                                        // of each `again`: the reading that reads the same
+  std::map<std::pair<std::vector<int32_t>, size_t>, size_t> plain;  // a row's tokens, how many are pending: its reading
   for (auto& row : active_)
     for (size_t s = 0; s < row->streams.size(); ++s) {
       Stream& stream = row->streams[s];
       if (stream.pending.empty()) continue;  // a draft that held
-      lengths.push_back(stream.cache->length(stream.cached));
-      readings.push_back({row.get(), s, std::move(stream.pending), stream.cached, &stream.logits, stream.ahead.size(),
-                          &stream.after_ahead});
-      readings.back().tokens.insert(readings.back().tokens.end(), stream.ahead.begin(), stream.ahead.end());
+      Reading reading{row.get(), s, std::move(stream.pending), stream.cached, &stream.logits, stream.ahead.size()};
+      reading.after = &stream.after_ahead, reading.length = stream.cache->length(stream.cached);
+      reading.tokens.insert(reading.tokens.end(), stream.ahead.begin(), stream.ahead.end());
       stream.pending.clear();
+      if (row->controls.empty()) {
+        const auto [same, fresh] = plain.emplace(std::pair(row->tokens(0), reading.tokens.size()), readings.size());
+        if (!fresh) {
+          stream.cache->close(stream.cached);
+          again.push_back(std::move(reading)), first.push_back(same->second);
+          continue;
+        }
+      }
+      readings.push_back(std::move(reading));
     }
+  const auto rejoin = [&] {
+    for (size_t i = 0; i < again.size(); ++i)
+      again[i].cached = again[i].row->streams[0].cached = readings[first[i]].of().fork();
+  };
   try {
     read(readings);
   } catch (...) {
-    read_apart(readings, lengths);
+    for (const auto& r : readings) r.of().cache->truncate(r.cached, std::min(r.length, r.of().cache->length(r.cached)));
+    rejoin();
+    readings.insert(readings.end(), again.begin(), again.end());
+    return read_apart(readings);
   }
+  rejoin();
+  for (size_t i = 0; i < again.size(); ++i) *again[i].logits = *readings[first[i]].logits;
 }
 
-void Scheduler::read_apart(const std::vector<Reading>& readings, const std::vector<int64_t>& lengths) {
-  for (size_t i = 0; i < readings.size(); ++i) {
-    nn::KvCache& cache = *readings[i].of().cache;
-    cache.truncate(readings[i].cached, std::min(lengths[i], cache.length(readings[i].cached)));
-  }
+void Scheduler::read_apart(const std::vector<Reading>& readings) {
   for (const auto& row : active_) {
     std::vector<Reading> own;
     for (const auto& r : readings)
@@ -343,6 +360,7 @@ void Scheduler::read_with(const model::Model& model, const std::vector<Reading>&
     rows.push_back({r.tokens, r.cached, phase});
     own.push_back(&r);
     end += int64_t(r.tokens.size());
+    tokens_read_ += int64_t(r.tokens.size());
     for (int64_t i = end - 1 - int64_t(r.drafted); i < end; ++i) wanted.push_back(i);
   }
   nn::KvCache& cache = cache_of(model);

@@ -37,6 +37,7 @@ class Scheduler {
 
   size_t waiting() const { return waiting_.size(); }
   size_t rows() const { return active_.size(); }
+  int64_t tokens_read() const { return tokens_read_; }  // by passes, of all streams
 
   // Tokens with which requests begin, read once; a stream takes as many of them as it begins with.
   void share(std::vector<int32_t> tokens);
@@ -55,7 +56,7 @@ class Scheduler {
   void pass();
   void read(const std::vector<Reading>& readings);
   void read_with(const model::Model& model, const std::vector<Reading>& readings);
-  void read_apart(const std::vector<Reading>& readings, const std::vector<int64_t>& lengths);
+  void read_apart(const std::vector<Reading>& readings);
   void fork_samples();
   std::unique_ptr<Active> fork(const Active& parent, size_t sample);
   std::vector<Step> combined();
@@ -76,6 +77,7 @@ class Scheduler {
   std::vector<std::unique_ptr<Active>> active_;
   uint64_t submitted_ = 0;
   size_t open_streams_ = 0;
+  int64_t tokens_read_ = 0;
 };
 
 // Results in the order of the requests, by a scheduler that may have read their beginnings before.

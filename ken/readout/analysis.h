@@ -5,6 +5,7 @@
 #include "ken/data/facts.h"
 #include "ken/data/prompts.h"
 #include "ken/data/texts.h"
+#include "ken/generate/generate.h"
 #include "ken/model/model.h"
 #include "ken/readout/probe.h"
 
@@ -18,6 +19,8 @@ struct AnalysisInput {
   nn::Compute compute = nn::Compute::f32;
   Progress progress = {};
   data::Texts texts = {};  // running text for what is fitted on it; empty: texts_about(facts)
+  // By prompt, what this model answered greedily in this style and arithmetic: it is not asked again.
+  const std::map<std::string, generate::Generated>* answered = nullptr;
   data::Texts some_texts() const { return texts.empty() ? data::texts_about(facts, style, seed) : texts; }
 };
 

@@ -116,9 +116,7 @@ void add(CLI::App& app, Flags& flags) {
                  "a GGUF file or Hugging Face folder; without it, the almanac's organism inside the program");
   app.add_option("--host", flags.http.host, "address to listen at; only this machine reaches the standard one")
       ->capture_default_str();
-  app.add_option("--port", flags.http.port, "0 takes any that is free")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 65535));
+  cli::add_number(app, "--port", flags.http.port, "0 takes any that is free", 0, 65535);
   app.add_option("--api-key", flags.keys, "clients must give it (or $KEN_API_KEY); any number of times");
   app.add_flag("--insecure", flags.insecure, "let other machines in without a key");
   app.add_option("--allow-origin", flags.http.allow_origin, "let web pages from there in: an origin, or * for all");
@@ -128,26 +126,17 @@ void add(CLI::App& app, Flags& flags) {
                  "a file of ken calibrate: answers can come with their chance of being right");
   app.add_option("--probes", flags.probes, "a file of ken inside: what the workbench's map shows beside the layers");
   app.add_option("--lever", flags.levers, "NAME=FILE: a fitted control that requests may name; any number of times");
-  app.add_option("--max-tokens", flags.max_tokens, "of an answer, at most")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--max-rows", flags.engine.max_rows, "answers (and twins) that are computed side by side")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
-  app.add_option("--max-requests", flags.engine.max_requests, "under way or waiting; one more is told to come again")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 100000));
-  app.add_option("--prefix-cache", flags.prefix_mb,
-                 "megabytes of keys and values kept of past answers, so that a further turn or another question about "
-                 "the same text is read from where it differs; 0: none")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
-  app.add_option("--connections", flags.http.connections, "open at once")
-      ->capture_default_str()
-      ->check(CLI::Range(64, 4096));
-  app.add_option("--max-body", flags.body_mb, "megabytes of a request")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+  cli::add_number(app, "--max-tokens", flags.max_tokens, "of an answer, at most", 1, 1 << 20);
+  cli::add_number(app, "--max-rows", flags.engine.max_rows, "answers (and twins) that are computed side by side", 1,
+                  4096);
+  cli::add_number(app, "--max-requests", flags.engine.max_requests,
+                  "under way or waiting; one more is told to come again", 1, 100000);
+  cli::add_number(app, "--prefix-cache", flags.prefix_mb,
+                  "megabytes of keys and values kept of past answers, so that a further turn or another question about "
+                  "the same text is read from where it differs; 0: none",
+                  0, 1 << 20);
+  cli::add_number(app, "--connections", flags.http.connections, "open at once", 64, 4096);
+  cli::add_number(app, "--max-body", flags.body_mb, "megabytes of a request", 1, 1024);
   cli::add_common(app, flags.common, "fast");
   cli::add_cache(app, flags.common);
 }

@@ -48,8 +48,7 @@ class Study {
     StudyResult result;
     result.resumed = file.rows().size();
     for (const Json& row : file.rows()) remember(row);
-    const size_t total = items_;
-    size_t done = file.rows().size();
+    size_t done = result.resumed;
     Json seconds = Json::object();
     for (size_t b = file.finished_blocks(); b < blocks_.size(); ++b) {
       const auto started = Clock::now();
@@ -59,7 +58,7 @@ class Study {
       done += rows.size();
       seconds[blocks_[b].stage] =
           seconds.value(blocks_[b].stage, 0.0) + std::chrono::duration<double>(Clock::now() - started).count();
-      if (options_.progress) options_.progress("study", done, total, blocks_[b].stage);
+      if (options_.progress) options_.progress("study", done, items_, blocks_[b].stage);
     }
     result.questions = file.rows().size();
     result.rows = file.rows();
@@ -161,6 +160,7 @@ class Study {
       const data::Fact& fact = facts_.facts[i];
       const auto& e = all[i - begin];
       const generate::Prompt& prompt = questions[i - begin].request.prompt;
+      answered_[prompt.text] = e.greedy;
       Json samples = Json::array();
       int64_t samples_right = 0, samples_equal = 0, sample_tokens = 0;
       for (const auto& sample : e.samples) {
@@ -266,7 +266,7 @@ class Study {
     std::vector<Json> rows;
     for (size_t i = begin; i < end; ++i) {
       const auto& item = facts_.contexts[i];
-      const auto& answer = answers[i - begin];
+      const auto& answer = answered_[requests[i - begin].prompt.text] = answers[i - begin];
       Json r = row("context", item.id, "whose answer is given: exact match after SQuAD normalisation");
       r.update({{"fact", item.fact},
                 {"kind", item.kind},
@@ -292,7 +292,7 @@ class Study {
     Json r = row("probe", target, "AUROC of held-out items, folds grouped");
     const auto& entry = Registry<readout::AnalysisEntry>::get().at("analysis", "probe-map");
     try {
-      const readout::AnalysisInput input{model_, facts_, style_, options_.seed, options_.compute};
+      const readout::AnalysisInput input{model_, facts_, style_, options_.seed, options_.compute, {}, {}, &answered_};
       r["table"] = entry.run(input, resolve_params(entry.card, {{"target", target}, {"max_items", most_probed}})).table;
     } catch (const Error& error) {
       r["skipped"] = error.what();  // too few right or wrong answers to tell apart: the report says so
@@ -316,8 +316,9 @@ class Study {
   LeverInput lever_input_{model_, facts_, style_, options_.seed, options_.compute};
   std::vector<std::pair<size_t, size_t>> variants_;  // fact, variant
   size_t items_ = 0;
-  std::map<std::string, std::string> answers_;  // fact -> closed-book answer
-  std::set<std::string> known_;                 // facts answered rightly closed-book
+  std::map<std::string, std::string> answers_;           // fact -> closed-book answer
+  std::map<std::string, generate::Generated> answered_;  // prompt -> greedy answer, of this run
+  std::set<std::string> known_;                          // facts answered rightly closed-book
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <set>
 
 #include "ken/base/error.h"
 #include "tests/fixtures.h"
@@ -120,6 +121,7 @@ TEST_F(SchedulerTest, a_request_that_fails_fails_alone) {
     Scheduler scheduler(*model, options);
     const auto good = ask("Once upon a time", 8), bad = ask("The dog saw", 8);
     bad->samples = 2;
+    good->samples = 5, good->sampling = {.temperature = 0.4};  // they part while the other one fails
     bad->controls = {{.own = [where] { return std::make_unique<Failing>(where); }}};
     std::optional<Outcome> one, two;
     scheduler.submit(good, into(one));
@@ -129,9 +131,51 @@ TEST_F(SchedulerTest, a_request_that_fails_fails_alone) {
     ASSERT_TRUE(one && two) << where;
     EXPECT_TRUE(two->error) << where;
     EXPECT_FALSE(one->error) << where;
-    EXPECT_EQ(one->results[0].logprobs, alone(*good)[0].logprobs) << where;
+    const auto expected = alone(*good);
+    for (size_t j = 0; j < expected.size(); ++j)
+      EXPECT_EQ(one->results[j].logprobs, expected[j].logprobs) << where << ' ' << j;
     EXPECT_EQ(scheduler.rows(), 0u) << where;
   }
+}
+
+// A row with a Control, even one that does nothing, is read apart.
+TEST_F(SchedulerTest, rows_that_have_not_parted_are_read_once) {
+  const auto sampled = ask("Once upon a time there was", 24), greedy = ask(sampled->prompt.text, 24);
+  sampled->samples = 8, sampled->sampling = {.temperature = 0.5, .seed = 5};
+  const auto run = [&](bool apart) {
+    Scheduler scheduler(*model, options);
+    const std::vector<ControlSpec> controls{{.own = [] { return std::make_unique<Failing>(""); }}};
+    std::vector<std::vector<Generated>> results;
+    for (const auto& one : {sampled, greedy, greedy}) {
+      auto request = std::make_shared<Request>(*one);
+      if (apart) request->controls = controls;
+      scheduler.submit(request, [&](Outcome o) { results.push_back(std::move(o.results)); });
+    }
+    while (scheduler.step()) {
+    }
+    return std::pair(results, scheduler.tokens_read());
+  };
+  const auto [together, few] = run(false);
+  const auto [apart, many] = run(true);
+  ASSERT_EQ(together.size(), 3u);
+  std::set<std::vector<int32_t>> different;
+  size_t chosen = 0;
+  for (size_t r = 0; r < together.size(); ++r) {
+    ASSERT_EQ(together[r].size(), apart[r].size());
+    for (size_t j = 0; j < together[r].size(); ++j) {
+      EXPECT_EQ(together[r][j].tokens, apart[r][j].tokens) << r << ' ' << j;
+      EXPECT_EQ(together[r][j].logprobs, apart[r][j].logprobs) << r << ' ' << j;
+      EXPECT_EQ(together[r][j].entropies, apart[r][j].entropies) << r << ' ' << j;
+      std::vector<int32_t> beginning;
+      for (const int32_t token : together[r][j].tokens)
+        if (beginning.push_back(token); beginning.size() < 24) different.insert(beginning);
+    }
+    chosen += together[r].size() * 23;
+  }
+  const size_t prompt = Scheduler(*model, options).ids(*greedy).size();
+  EXPECT_EQ(size_t(few), prompt + different.size());  // every beginning of a text once
+  EXPECT_EQ(size_t(many), 3 * prompt + chosen);
+  EXPECT_LT(few, many);
 }
 
 TEST_F(SchedulerTest, a_prompt_that_does_not_fit_fails_alone) {
