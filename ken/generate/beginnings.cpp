@@ -34,12 +34,14 @@ void Beginnings::add(std::vector<int32_t> tokens, int sequence) {
 }
 
 void Beginnings::shrink(int64_t tokens) {
+  constexpr int64_t block = nn::KvCache::block;
+  const auto taken = [](const Beginning& b) { return (int64_t(b.tokens.size()) + block - 1) / block * block; };
   int64_t kept = 0;
-  for (const auto& beginning : all_) kept += int64_t(beginning.tokens.size());
+  for (const auto& beginning : all_) kept += taken(beginning);
   while (!all_.empty() && (kept > tokens || all_.size() > most)) {
     const auto oldest =
         std::min_element(all_.begin(), all_.end(), [](const auto& a, const auto& b) { return a.used < b.used; });
-    kept -= int64_t(oldest->tokens.size());
+    kept -= taken(*oldest);
     cache_.close(oldest->sequence);
     all_.erase(oldest);
   }

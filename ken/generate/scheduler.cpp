@@ -133,8 +133,8 @@ std::vector<int32_t> Scheduler::ids(const Request& request) const {
 }
 
 void Scheduler::share(std::vector<int32_t> tokens) {
-  // A request that does not fit says so itself.
-  if (int64_t(tokens.size()) < Beginnings::least || int64_t(tokens.size()) >= model_.config.context) return;
+  // A pass of its own for a few tokens costs more than it saves; a request that does not fit says so itself.
+  if (int64_t(tokens.size()) < nn::KvCache::block || int64_t(tokens.size()) >= model_.config.context) return;
   const at::NoGradGuard no_gradients;
   const int root = cache_.open();
   const model::Batch batch = model::pack({{tokens, root, model::Phase::prefill}}, model_.config.vocab, &cache_);

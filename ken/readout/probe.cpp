@@ -18,7 +18,7 @@ namespace {
 
 constexpr int most_iterations = 90, most_halvings = 30;
 constexpr int steps_a_factor = 15;                     // a factored Hessian costs as much as many steps
-constexpr double small_step = 1e-9;                    // g . H^-1 g, relative to the loss
+constexpr double small_step = 1e-11;                   // g . H^-1 g, relative to the loss
 constexpr int64_t margins_at_once = int64_t{1} << 21;  // fits times items: 16 MiB
 
 using FoldRows = std::vector<int64_t>;

@@ -33,7 +33,7 @@ TEST_F(BeginningsTest, the_longest_common_one_is_forked_but_for_the_last_token) 
   const auto [part, n] = beginnings.fork(ask);
   EXPECT_EQ(n, 30u);
   EXPECT_EQ(cache.length(part), 30);
-  const auto [nothing, none] = beginnings.fork(tokens(0, 10));  // not worth it
+  const auto [nothing, none] = beginnings.fork(tokens(0, 3));  // not worth it
   EXPECT_EQ(none, 0u);
   EXPECT_EQ(cache.length(nothing), 0);
 }
