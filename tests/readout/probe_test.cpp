@@ -82,6 +82,33 @@ TEST(ProbeTest, the_solution_is_stationary_with_few_and_with_many_features) {
   expect_stationary(make_data(1, 60, 150, 0.5), 0.3);  // more features than items
 }
 
+// The lines that score a fold are those of a fit on the other items alone, with those items' own standardisation.
+void expect_held_out(const Data& data, double strength) {
+  const FitOptions options{.strengths = {strength}};
+  const Fit whole = fit(data, options);
+  const Tensor x = data.x[0].to(at::kDouble), w = whole.probes[0].weight.to(at::kDouble);
+  const double bias = whole.probes[0].bias + at::mv(x, w).mean().item<double>();
+  const auto fold = stats::grouped_folds(data.groups, options.folds, options.seed);
+  for (int k = 0; k < options.folds; ++k) {
+    std::vector<int64_t> inside, outside;
+    for (size_t i = 0; i < fold.size(); ++i) (fold[i] == k ? outside : inside).push_back(int64_t(i));
+    Data part{data.x.index_select(1, at::tensor(inside)), {}, {}};
+    for (const int64_t i : inside)
+      part.labels.push_back(data.labels[size_t(i)]), part.groups.push_back(data.groups[size_t(i)]);
+    const Tensor line = fit(part, options).probes[0].weight.to(at::kDouble);
+    const Tensor mean = part.x[0].to(at::kDouble).mean(0);
+    for (const int64_t i : outside)
+      EXPECT_NEAR(whole.scores[0][i].item<double>(), (x[i] - mean).dot(line).item<double>() + bias, 1e-3) << k;
+  }
+}
+
+TEST(ProbeTest, held_out_items_are_scored_by_fits_on_the_others) {
+  for (const double strength : {0.01, 0.3, 10.0}) {
+    expect_held_out(make_data(1, 200, 12, 0.5), strength);
+    expect_held_out(make_data(1, 60, 150, 0.5), strength);
+  }
+}
+
 // Every group has its own feature: whoever saw a part of a group knows the rest of it, and whoever did not sees the
 // same in all held-out items but for the noise in that feature, which training items did not show.
 TEST(ProbeTest, groups_are_never_split) {

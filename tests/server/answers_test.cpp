@@ -184,6 +184,7 @@ TEST_F(AnswersTest, a_stream_joined_is_the_whole_answer) {
                   {"max_tokens", 10},
                   {"n", 2},
                   {"logprobs", 1}};
+  done("/v1/completions", body);  // so that both below find their prompts kept, and say so alike
   const Json whole = done("/v1/completions", body);
   Json streamed = body;
   streamed["stream"] = true, streamed["stream_options"] = {{"include_usage", true}};
