@@ -174,16 +174,4 @@ std::string sha256(std::span<const std::byte> bytes) {
 
 std::string sha256_file(const fs::path& path) { return sha256(MappedFile(path).bytes()); }
 
-fs::path cache_folder() {
-  const auto env = [](const char* name) { return std::getenv(name) ? std::string(std::getenv(name)) : std::string(); };
-  fs::path folder = env("KEN_CACHE");
-  if (folder.empty() && !env("XDG_CACHE_HOME").empty()) folder = fs::path(env("XDG_CACHE_HOME")) / "ken";
-  if (folder.empty() && !env("HOME").empty()) folder = fs::path(env("HOME")) / ".cache" / "ken";
-  if (folder.empty()) folder = fs::temp_directory_path() / "ken-cache";
-  std::error_code ec;
-  fs::create_directories(folder, ec);
-  if (ec) fail("files", "cannot create the cache folder {}: {}; set KEN_CACHE", folder.string(), ec.message());
-  return folder;
-}
-
 }  // namespace ken

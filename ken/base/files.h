@@ -57,7 +57,4 @@ void append_text(const fs::path& path, std::string_view text);
 std::string sha256(std::span<const std::byte> bytes);
 std::string sha256_file(const fs::path& path);
 
-// $KEN_CACHE, else $XDG_CACHE_HOME/ken, else ~/.cache/ken; created on demand.
-fs::path cache_folder();
-
 }  // namespace ken

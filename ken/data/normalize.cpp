@@ -4,6 +4,9 @@
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
 
+#include <cctype>
+#include <optional>
+
 #include "ken/base/error.h"
 #include "ken/data/facts.h"
 
@@ -27,7 +30,25 @@ icu::UnicodeString decompose(std::string_view text) {
 // ASCII symbols such as "$" and "+" count as punctuation, as in Python's string.punctuation.
 bool is_punctuation(UChar32 c) { return u_ispunct(c) || (c > ' ' && c < 0x7f && !u_isalnum(c)); }
 
+// The words of a text; none where it is not all ASCII, which NFKD leaves as it is.
+std::optional<std::vector<std::string>> ascii_words(std::string_view text) {
+  std::vector<std::string> words;
+  bool inside = false;
+  for (const unsigned char c : text) {
+    if (c >= 0x80) return std::nullopt;
+    const bool white = std::isspace(c);
+    if (!white && !std::ispunct(c)) {
+      if (!inside) words.emplace_back();
+      words.back() += char(std::tolower(c));
+      inside = true;
+    }
+    inside = inside && !white;
+  }
+  return words;
+}
+
 std::vector<std::string> normal_words(std::string_view text) {
+  if (auto words = ascii_words(text)) return *std::move(words);
   const icu::UnicodeString letters = decompose(text);
   icu::UnicodeString word;
   std::vector<std::string> words;

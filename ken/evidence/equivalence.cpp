@@ -33,18 +33,32 @@ bool negates(const std::string& word) {
   return negations.count(word) > 0;
 }
 
+// An answer as the rules read it. Numbers are read from the text as it was: normalisation takes the decimal point away.
+struct Answer {
+  explicit Answer(const std::string& text)
+      : raw(text),
+        normal(data::normalize_answer(text)),
+        number(number_of(without_marks(text))),
+        words(words_of(normal)),
+        all(words.begin(), words.end()) {}
+  bool holds(const Answer& other) const {
+    return std::includes(all.begin(), all.end(), other.all.begin(), other.all.end());
+  }
+  std::string raw, normal;
+  std::optional<double> number;
+  std::vector<std::string> words;
+  std::set<std::string> all;
+};
+
 // Rule 3: the shorter's words are all in the longer, and what the longer adds is harmless.
-bool contains(const std::vector<std::string>& shorter, const std::vector<std::string>& longer,
-              const std::string& longer_raw) {
-  if (shorter.empty() || shorter.size() >= longer.size()) return false;
-  const std::set<std::string> all(longer.begin(), longer.end()), part(shorter.begin(), shorter.end());
-  if (!std::includes(all.begin(), all.end(), part.begin(), part.end())) return false;
-  for (const auto& word : longer)
-    if (!part.count(word) && (has_digit(word) || negates(word))) return false;
-  const auto head = std::search(longer.begin(), longer.end(), shorter.begin(), shorter.end());
-  const auto raw = words_of(longer_raw);
-  if (head == longer.end() || raw.size() != longer.size()) return true;
-  const size_t after = size_t(head - longer.begin()) + shorter.size();
+bool contains(const Answer& shorter, const Answer& longer) {
+  if (shorter.words.empty() || shorter.words.size() >= longer.words.size() || !longer.holds(shorter)) return false;
+  for (const auto& word : longer.words)
+    if (!shorter.all.count(word) && (has_digit(word) || negates(word))) return false;
+  const auto head = std::search(longer.words.begin(), longer.words.end(), shorter.words.begin(), shorter.words.end());
+  const auto raw = words_of(longer.raw);
+  if (head == longer.words.end() || raw.size() != longer.words.size()) return true;
+  const size_t after = size_t(head - longer.words.begin()) + shorter.words.size();
   return after >= raw.size() || !(raw[after][0] >= 'A' && raw[after][0] <= 'Z');
 }
 
@@ -57,23 +71,29 @@ double token_f1(const std::vector<std::string>& a, const std::vector<std::string
   return 2.0 * shared / double(a.size() + b.size());
 }
 
+// The rule that joins x and y; empty: none.
+std::string rule_of(const Answer& x, const Answer& y) {
+  if (x.number && y.number) {
+    const double a = *x.number, b = *y.number;
+    return std::abs(a - b) <= 1e-6 * std::max(std::abs(a), std::abs(b)) ? "number" : "";
+  }
+  if (x.normal == y.normal) return "equal";
+  if (x.number || y.number) return "";
+  if (contains(x, y) || contains(y, x)) return "containment";
+  // Where one holds all words of the other, rule 3 has decided; overlap is for wordings that differ on both sides.
+  return !x.holds(y) && !y.holds(x) && token_f1(x.words, y.words) >= 0.7 ? "overlap" : "";
+}
+
+double jaccard(const Answer& x, const Answer& y) {
+  size_t shared = 0;
+  for (const auto& word : x.all) shared += y.all.count(word);
+  const size_t all = x.all.size() + y.all.size() - shared;
+  return all == 0 ? 1.0 : double(shared) / double(all);
+}
+
 }  // namespace
 
-std::string same_meaning(const std::string& a, const std::string& b) {
-  const std::string x = data::normalize_answer(a), y = data::normalize_answer(b);
-  // Numbers are read from the text as it was: normalisation takes the decimal point away.
-  const auto nx = number_of(without_marks(a)), ny = number_of(without_marks(b));
-  if (nx && ny) return std::abs(*nx - *ny) <= 1e-6 * std::max(std::abs(*nx), std::abs(*ny)) ? "number" : "";
-  if (x == y) return "equal";
-  if (nx || ny) return "";
-  const auto wx = words_of(x), wy = words_of(y);
-  if (contains(wx, wy, b) || contains(wy, wx, a)) return "containment";
-  // Where one holds all words of the other, rule 3 has decided; overlap is for wordings that differ on both sides.
-  const std::set<std::string> sx(wx.begin(), wx.end()), sy(wy.begin(), wy.end());
-  const bool nested = std::includes(sx.begin(), sx.end(), sy.begin(), sy.end()) ||
-                      std::includes(sy.begin(), sy.end(), sx.begin(), sx.end());
-  return !nested && token_f1(wx, wy) >= 0.7 ? "overlap" : "";
-}
+std::string same_meaning(const std::string& a, const std::string& b) { return rule_of(Answer(a), Answer(b)); }
 
 std::vector<int> cluster_answers(const std::vector<std::vector<double>>& similarity, double least) {
   const size_t n = similarity.size();
@@ -99,31 +119,28 @@ std::vector<int> cluster_answers(const std::vector<std::string>& answers) {
 
 std::vector<std::vector<double>> text_similarity(const std::vector<std::string>& texts, const std::string& judge,
                                                  const std::vector<std::string>& aliases) {
-  const size_t n = texts.size();
-  std::vector<bool> accepted(n);
-  std::vector<std::set<std::string>> words(n);
-  for (size_t i = 0; i < n; ++i) {
-    accepted[i] = judge == "aliases" && data::same_answer(texts[i], aliases);
-    const auto all = words_of(data::normalize_answer(texts[i]));
-    words[i] = {all.begin(), all.end()};
+  std::map<std::string, size_t> places;  // samples repeat each other: each wording is read once
+  std::vector<size_t> wording;
+  std::vector<Answer> answers;
+  std::vector<bool> accepted;
+  for (const auto& text : texts) {
+    const auto [place, is_new] = places.emplace(text, answers.size());
+    wording.push_back(place->second);
+    if (!is_new) continue;
+    answers.emplace_back(text);
+    accepted.push_back(judge == "aliases" && data::same_answer(text, aliases));
   }
-  const auto jaccard = [&](size_t i, size_t j) {
-    size_t shared = 0;
-    for (const auto& word : words[i]) shared += words[j].count(word);
-    const size_t all = words[i].size() + words[j].size() - shared;
-    return all == 0 ? 1.0 : double(shared) / double(all);
+  const auto compared = [&](size_t i, size_t j) {
+    if (judge == "jaccard") return jaccard(answers[i], answers[j]);
+    return accepted[i] && accepted[j] ? 1.0 : double(!rule_of(answers[i], answers[j]).empty());
   };
-  std::map<std::pair<std::string, std::string>, double> known;  // samples repeat each other
-  std::vector<std::vector<double>> result(n, std::vector<double>(n, 1));
+  const size_t n = texts.size(), m = answers.size();
+  std::vector<double> known(m * m, 1);
+  for (size_t i = 0; i < m; ++i)
+    for (size_t j = 0; j < i; ++j) known[i * m + j] = known[j * m + i] = compared(i, j);
+  std::vector<std::vector<double>> result(n, std::vector<double>(n));
   for (size_t i = 0; i < n; ++i)
-    for (size_t j = 0; j < i; ++j) {
-      const auto [place, is_new] = known.emplace(std::minmax(texts[i], texts[j]), 0);
-      if (is_new)
-        place->second = judge == "jaccard"           ? jaccard(i, j)
-                        : accepted[i] && accepted[j] ? 1.0
-                                                     : double(!same_meaning(texts[i], texts[j]).empty());
-      result[i][j] = result[j][i] = place->second;
-    }
+    for (size_t j = 0; j < n; ++j) result[i][j] = known[wording[i] * m + wording[j]];
   return result;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-#include <sstream>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -7,9 +7,13 @@ namespace ken::evidence {
 
 // What stands between white space.
 inline std::vector<std::string> words_of(const std::string& text) {
-  std::istringstream in(text);
+  constexpr auto white = " \t\n\v\f\r";
   std::vector<std::string> words;
-  for (std::string word; in >> word;) words.push_back(word);
+  for (size_t at = text.find_first_not_of(white); at < text.size();) {
+    const size_t end = std::min(text.find_first_of(white, at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = text.find_first_not_of(white, end);
+  }
   return words;
 }
 

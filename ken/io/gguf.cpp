@@ -107,40 +107,13 @@ class GgufReader {
 // Calls f with a value of the C++ type of a numeric value type; false when the type is no number.
 template <typename F>
 bool with_number(uint32_t type, F f) {
-  switch (type) {
-    case u8:
-      f(uint8_t{});
-      return true;
-    case i8:
-      f(int8_t{});
-      return true;
-    case u16:
-      f(uint16_t{});
-      return true;
-    case i16:
-      f(int16_t{});
-      return true;
-    case u32:
-      f(uint32_t{});
-      return true;
-    case i32:
-      f(int32_t{});
-      return true;
-    case u64:
-      f(uint64_t{});
-      return true;
-    case i64:
-      f(int64_t{});
-      return true;
-    case f32:
-      f(float{});
-      return true;
-    case f64:
-      f(double{});
-      return true;
-    default:
-      return false;
-  }
+  const auto taken = [&](uint32_t number, auto zero) {
+    if (type == number) f(zero);
+    return type == number;
+  };
+  return taken(u8, uint8_t{}) || taken(i8, int8_t{}) || taken(u16, uint16_t{}) || taken(i16, int16_t{}) ||
+         taken(u32, uint32_t{}) || taken(i32, int32_t{}) || taken(u64, uint64_t{}) || taken(i64, int64_t{}) ||
+         taken(f32, float{}) || taken(f64, double{});
 }
 
 template <typename T>

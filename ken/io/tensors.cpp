@@ -128,8 +128,6 @@ std::string_view dtype_name(DType dtype) { return row(dtype).name; }
 
 int64_t block_of(DType dtype) { return row(dtype).block; }
 
-bool is_block_type(DType dtype) { return block_of(dtype) > 1; }
-
 size_t bytes_of(DType dtype, int64_t elements) {
   const TypeSize type = row(dtype);
   size_t bytes = 0;

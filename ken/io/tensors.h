@@ -35,7 +35,6 @@ DType weight_type(std::string_view name);        // "f32", "bf16", "f16", "q8_0"
 std::vector<std::string> weight_types();         // those names, plain ones first
 size_t bytes_of(DType dtype, int64_t elements);  // elements must be a multiple of the block
 int64_t block_of(DType dtype);                   // elements that are stored together: 1, 32, 256
-bool is_block_type(DType dtype);                 // rows are stored as blocks, not elements
 const quant::Format* format_of(DType dtype);     // null for a plain type
 
 // Weights to and from f32. `bytes` hold n elements of any weight type; another type is an error that lists them.

@@ -205,17 +205,17 @@ std::vector<FoldRows> folds_of(const std::vector<std::string>& groups, const Fit
 
 // The items outside the folds a and b: of a nested cross-validation, a == b for the outer one, a < b for the inner one,
 // which chooses the strength. A line without folds a and b serves both as inner lines, so half of the fits are enough.
-struct Part {
+struct FitPart {
   size_t a, b;
   FoldRows rows;
 };
 
-std::vector<Part> parts_of(const std::vector<FoldRows>& folds, bool choose, const Tensor& y) {
-  std::vector<Part> parts;
+std::vector<FitPart> fit_parts(const std::vector<FoldRows>& folds, bool choose, const Tensor& y) {
+  std::vector<FitPart> parts;
   for (size_t a = 0; a < folds.size(); ++a) parts.push_back({a, a, {}});
   for (size_t a = 0; choose && a < folds.size(); ++a)
     for (size_t b = a + 1; b < folds.size(); ++b) parts.push_back({a, b, {}});
-  for (Part& part : parts) {
+  for (FitPart& part : parts) {
     for (size_t f = 0; f < folds.size(); ++f)
       if (f != part.a && f != part.b) part.rows.insert(part.rows.end(), folds[f].begin(), folds[f].end());
     std::sort(part.rows.begin(), part.rows.end());
@@ -233,7 +233,7 @@ std::vector<Part> parts_of(const std::vector<FoldRows>& folds, bool choose, cons
 struct Plan {
   Tensor y;  // [n], f64
   std::vector<FoldRows> folds;
-  std::vector<Part> parts;
+  std::vector<FitPart> parts;
   std::vector<double> strengths;
 
   int64_t items() const { return y.size(0); }
@@ -252,7 +252,7 @@ Scaler scalers_of_parts(const Plan& plan, const Tensor& x) {
   }
   const Tensor mean = at::stack(means), square = at::stack(squares), magnitude = at::stack(magnitudes);  // [folds, d]
   std::vector<Tensor> centres, scales;
-  for (const Part& part : plan.parts) {
+  for (const FitPart& part : plan.parts) {
     std::vector<double> weight = counts;
     weight[part.a] = weight[part.b] = 0;
     const Tensor n = at::tensor(weight, at::kDouble).unsqueeze(1), in = n > 0;
@@ -303,7 +303,7 @@ PartLines parts_at_once(const Plan& plan, const Tensor& x, const Features& whole
       Fits typical = fit_of(whole, plan.y, strength);
       const Tensor p = at::sigmoid(typical.margins(u.narrow(0, c + i, 1)));
       for (int64_t s = 0; s < parts; ++s) {
-        if (const Part& part = plan.parts[size_t(s)];
+        if (const FitPart& part = plan.parts[size_t(s)];
             s == 0 || (part.a != part.b && plan.parts[size_t(s) - 1].a == plan.parts[size_t(s) - 1].b)) {
           typical.counts.fill_(counts[s].mean());
           factors.push_back(typical.factors(p)[0]);
@@ -382,7 +382,7 @@ void fit_problem(const Plan& plan, const Tensor& x, int64_t problem, Fit& fit) {
   const Choice chosen = choose(plan, at::matmul(row_loss(margins, plan.y), of_fold));
   const Tensor bias = u[chosen.all][whole.width()];
   for (int64_t s = 0; s < parts; ++s) {
-    const Part& part = plan.parts[size_t(s)];
+    const FitPart& part = plan.parts[size_t(s)];
     if (part.a != part.b) continue;
     const int64_t strength = chosen.folds[part.a];
     const Tensor rows = index_of(plan.folds[part.a]);
@@ -421,7 +421,7 @@ Fit fit_logistic(const Tensor& x, const std::vector<int>& labels, const std::vec
   Plan plan;
   plan.y = at::tensor(at::ArrayRef<int>(labels), at::kInt).to(at::kDouble);
   plan.folds = folds_of(groups, options);
-  plan.parts = parts_of(plan.folds, options.strengths.size() > 1, plan.y);
+  plan.parts = fit_parts(plan.folds, options.strengths.size() > 1, plan.y);
   plan.strengths = options.strengths;
   std::sort(plan.strengths.begin(), plan.strengths.end());  // the strongest penalty first
   const int64_t count = x.size(0);

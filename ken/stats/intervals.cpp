@@ -3,6 +3,7 @@
 #include <map>
 #include <string_view>
 
+#include "ken/base/parallel.h"
 #include "ken/base/rng.h"
 #include "ken/stats/checks.h"
 #include "ken/stats/finite.h"
@@ -18,9 +19,10 @@ double quantile(const std::vector<double>& sorted, double q) {
   return sorted[below] + (place - double(below)) * (sorted[above] - sorted[below]);
 }
 
-// Writes the central 95 % of the resampled statistic; fewer than two values give no interval.
+// Writes the central 95 % of the resampled statistic, where it is a number; fewer than two values give no interval.
 void set_interval(Number& number, std::vector<double> resampled) {
   number.low = number.high = nan;
+  std::erase_if(resampled, [](double value) { return std::isnan(value); });
   if (resampled.size() < 2) return;
   std::sort(resampled.begin(), resampled.end());
   number.low = quantile(resampled, 0.025);
@@ -33,18 +35,21 @@ std::vector<double> redrawn(std::span<const double> scores, std::span<const int>
                             const std::vector<size_t>& order, const std::vector<size_t>& group_of, size_t count,
                             double (*statistic)(std::span<const double>, std::span<const int>), uint64_t seed,
                             int resamples) {
-  std::vector<double> found, drawn;
-  std::vector<int> drawn_labels, times(count);
-  for (int r = 0; r < resamples; ++r) {
-    Rng rng(seed, uint64_t(r));
-    std::fill(times.begin(), times.end(), 0);
-    for (size_t g = 0; g < count; ++g) ++times[rng.below(count)];
-    drawn.clear(), drawn_labels.clear();
-    for (size_t i = 0; i < order.size(); ++i)
-      for (int t = 0; t < times[group_of[i]]; ++t)
-        drawn.push_back(scores[order[i]]), drawn_labels.push_back(labels[order[i]]);
-    if (const double value = statistic(drawn, drawn_labels); !std::isnan(value)) found.push_back(value);
-  }
+  std::vector<double> found(size_t(std::max(resamples, 0)));
+  in_ranges(resamples, [&](int64_t begin, int64_t end) {
+    std::vector<double> drawn;
+    std::vector<int> drawn_labels, times(count);
+    for (int64_t r = begin; r < end; ++r) {
+      Rng rng(seed, uint64_t(r));
+      std::fill(times.begin(), times.end(), 0);
+      for (size_t g = 0; g < count; ++g) ++times[rng.below(count)];
+      drawn.clear(), drawn_labels.clear();
+      for (size_t i = 0; i < order.size(); ++i)
+        for (int t = 0; t < times[group_of[i]]; ++t)
+          drawn.push_back(scores[order[i]]), drawn_labels.push_back(labels[order[i]]);
+      found[size_t(r)] = statistic(drawn, drawn_labels);
+    }
+  });
   return found;
 }
 
@@ -73,13 +78,15 @@ Number mean(std::span<const double> values, uint64_t seed, const std::string& me
   check_numbers("mean", values);
   Number number{mean_of(values), int64_t(values.size()), nan, nan, metric};
   if (values.empty()) return number;
-  std::vector<double> means;
-  for (int r = 0; r < resamples; ++r) {
-    Rng rng(seed, uint64_t(r));
-    double sum = 0;
-    for (size_t i = 0; i < values.size(); ++i) sum += values[rng.below(values.size())];
-    means.push_back(sum / double(values.size()));
-  }
+  std::vector<double> means(size_t(std::max(resamples, 0)));
+  in_ranges(resamples, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      Rng rng(seed, uint64_t(r));
+      double sum = 0;
+      for (size_t i = 0; i < values.size(); ++i) sum += values[rng.below(values.size())];
+      means[size_t(r)] = sum / double(values.size());
+    }
+  });
   set_interval(number, std::move(means));
   return number;
 }

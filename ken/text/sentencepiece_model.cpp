@@ -30,22 +30,15 @@ class Fields {
     if (rest_.empty()) return std::nullopt;
     const uint64_t tag = varint();
     Field field{.number = uint32_t(tag >> 3), .value = 0, .text = {}};
-    switch (tag & 7) {
-      case 0:
-        field.value = varint();
-        break;
-      case 1:
-        field.text = take(8);
-        break;
-      case 2:
-        field.text = take(varint());
-        break;
-      case 5:
-        field.text = take(4);
-        break;
-      default:
-        damaged("a field of an unknown kind");
-    }
+    const uint64_t kind = tag & 7;
+    if (kind == 0)
+      field.value = varint();
+    else if (kind == 2)
+      field.text = take(varint());
+    else if (kind == 1 || kind == 5)
+      field.text = take(kind == 1 ? 8 : 4);
+    else
+      damaged("a field of an unknown kind");
     return field;
   }
 

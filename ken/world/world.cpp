@@ -7,6 +7,7 @@
 
 #include "ken/base/card.h"
 #include "ken/base/error.h"
+#include "ken/base/parallel.h"
 #include "ken/world/documents.h"
 #include "ken/world/people.h"
 #include "ken/world/questions.h"
@@ -48,24 +49,43 @@ void count_words(const std::string& text, Tally& tally) {
   }
 }
 
-Tally count_run(const Almanac& almanac, const Asked& asked) {
-  Tally tally;
-  tally.persons.resize(asked.known().size() * person_facts);
-  tally.background.resize(almanac.background.all().size());
-  for (const auto& share : kind_shares()) tally.kinds.emplace_back(share.kind, 0);
-  Draft draft;
-  for (int64_t index = 0; index < almanac.people.params.documents; ++index) {
-    write_document(almanac, index, draft);
-    for (const auto& [person, fact] : draft.stated) {
-      if (person < 0)
-        ++tally.background[size_t(fact)];
-      else if (const int place = asked.place(person); place >= 0)
-        ++tally.persons[size_t(place) * person_facts + size_t(fact)];
-    }
-    for (auto& [kind, number] : tally.kinds) number += kind == draft.kind;
-    count_words(draft.text, tally);
+// Tallies of the same almanac: what `more` counted is added.
+void add_counts(const Tally& more, Tally& tally) {
+  for (size_t i = 0; i < more.persons.size(); ++i) tally.persons[i] += more.persons[i];
+  for (size_t i = 0; i < more.background.size(); ++i) tally.background[i] += more.background[i];
+  for (size_t i = 0; i < more.kinds.size(); ++i) tally.kinds[i].second += more.kinds[i].second;
+  tally.words += more.words, tally.marks += more.marks;
+}
+
+void count_document(const Draft& draft, const Asked& asked, Tally& tally) {
+  for (const auto& [person, fact] : draft.stated) {
+    if (person < 0)
+      ++tally.background[size_t(fact)];
+    else if (const int place = asked.place(person); place >= 0)
+      ++tally.persons[size_t(place) * person_facts + size_t(fact)];
   }
-  return tally;
+  for (auto& [kind, number] : tally.kinds) number += kind == draft.kind;
+  count_words(draft.text, tally);
+}
+
+Tally count_run(const Almanac& almanac, const Asked& asked) {
+  Tally none;
+  none.persons.resize(asked.known().size() * person_facts);
+  none.background.resize(almanac.background.all().size());
+  for (const auto& share : kind_shares()) none.kinds.emplace_back(share.kind, 0);
+  Tally all = none;
+  std::mutex adding;
+  in_ranges(almanac.people.params.documents, [&](int64_t begin, int64_t end) {
+    Tally tally = none;
+    Draft draft;
+    for (int64_t index = begin; index < end; ++index) {
+      write_document(almanac, index, draft);
+      count_document(draft, asked, tally);
+    }
+    const std::lock_guard lock(adding);
+    add_counts(tally, all);
+  });
+  return all;
 }
 
 // Facts of known persons by the number of documents that state them.

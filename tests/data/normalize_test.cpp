@@ -21,6 +21,14 @@ TEST(NormalizeTest, KnowsUnicode) {
   EXPECT_NO_THROW(normalize_answer("\xff\xfe broken \xc3"));
 }
 
+// A text of ASCII alone is read without ICU: the same words as beside one that is not.
+TEST(NormalizeTest, AsciiIsReadAsAllElse) {
+  for (int c = 0; c < 128; ++c) {
+    const std::string text = std::string("Ab") + char(c) + "cD";
+    EXPECT_EQ(normalize_answer(text) + " ß", normalize_answer(text + " ß")) << c;
+  }
+}
+
 TEST(NormalizeTest, WhatWouldVanishKeepsItsArticles) {
   EXPECT_EQ(normalize_answer("The The"), "the the");
   EXPECT_TRUE(same_answer("A", {"a"}));

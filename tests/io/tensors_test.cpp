@@ -107,8 +107,6 @@ TEST(TensorsTest, BytesOfCountsWholeBlocksOnly) {
   EXPECT_THROW(bytes_of(weight_type("q8_0"), 33), Error);
   EXPECT_THROW(bytes_of(DType::f32, -1), Error);
   EXPECT_THROW(bytes_of(DType::f64, INT64_MAX), Error);
-  EXPECT_TRUE(is_block_type(weight_type("q8_0")));
-  EXPECT_FALSE(is_block_type(DType::f16));
   EXPECT_EQ(dtype_name(weight_type("q8_0")), "Q8_0");
   EXPECT_EQ(dtype_name(weight_type("q4_k")), "Q4_K");
   EXPECT_EQ(block_of(weight_type("q4_k")), 256);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "ken/base/error.h"
+#include "ken/base/parallel.h"
 #include "ken/base/rng.h"
 #include "ken/stats/stats.h"
 
@@ -50,6 +51,33 @@ TEST(IntervalsTest, SameSeedSameInterval) {
   EXPECT_NE(mean(values, 5, "").low, mean(values, 5, "").high);
   EXPECT_THROW(mean(std::vector<double>{1, NAN}, 5, ""), ken::Error);
 }
+
+#ifdef _OPENMP
+TEST(IntervalsTest, SameIntervalOnAnyNumberOfThreads) {
+  Rng rng(3, 0);
+  std::vector<double> scores;
+  std::vector<int> labels;
+  std::vector<std::string> groups;
+  for (int i = 0; i < 60; ++i) {
+    labels.push_back(i % 2), groups.push_back(std::to_string(i / 4));
+    scores.push_back(rng.normal() + labels.back());
+  }
+  const int before = omp_get_max_threads();
+  std::vector<Number> found;
+  for (const int threads : {1, 3}) {
+    omp_set_num_threads(threads);
+    found.push_back(mean(scores, 5, "mean"));
+    found.push_back(bootstrap(scores, labels, auroc, 5, "auroc"));
+    found.push_back(bootstrap(scores, labels, groups, auroc, 5, "auroc"));
+  }
+  omp_set_num_threads(before);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_LT(found[i].low, found[i].high) << i;
+    EXPECT_EQ(found[i].low, found[i + 3].low) << i;
+    EXPECT_EQ(found[i].high, found[i + 3].high) << i;
+  }
+}
+#endif
 
 TEST(IntervalsTest, BootstrapLeavesOutResamplesWithoutAValue) {
   const std::vector<double> scores{0.1, 0.4, 0.35, 0.8};
