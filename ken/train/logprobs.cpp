@@ -42,8 +42,13 @@ void add_to(Tensor& sum, const Tensor& part) {
   if (part.defined()) sum = sum.defined() ? sum.add_(part) : part;
 }
 
-Sums differentiate(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights,
-                   nn::Compute compute) {
+Tensor logits_of(const Tensor& rows, const nn::Matrix& output, double cap, nn::Compute compute) {
+  const Tensor logits = nn::linear(rows, output, compute);
+  return cap > 0 ? (logits.to(at::kFloat) / cap).tanh() * cap : logits;
+}
+
+Sums differentiate(const Tensor& hidden, const nn::Matrix& output, double cap, const Tensor& targets,
+                   const Tensor& weights, nn::Compute compute) {
   at::AutoGradMode with_gradients(true);
   Parts parts = stand_in(output);
   Sums sums{at::empty_like(weights), at::empty_like(weights), std::vector<Tensor>(5)};
@@ -57,7 +62,7 @@ Sums differentiate(const Tensor& hidden, const nn::Matrix& output, const Tensor&
     const auto tensors = parts.tensors();
     for (size_t i = 0; i < tensors.size(); ++i)
       if (tensors[i]->defined() && tensors[i]->requires_grad()) inputs.push_back(*tensors[i]), slots.push_back(i + 1);
-    const Tensor logits = nn::linear(rows, parts.matrix, compute);
+    const Tensor logits = logits_of(rows, parts.matrix, cap, compute);
     const Tensor gradient = logits.detach();  // the same memory: products do not need their result again
     const auto [nll, hit] = kernels::cross_entropy_(gradient, targets.narrow(0, begin, n), weights.narrow(0, begin, n));
     const auto grads = torch::autograd::grad({logits}, inputs, {gradient});
@@ -72,20 +77,18 @@ Sums differentiate(const Tensor& hidden, const nn::Matrix& output, const Tensor&
 struct NllFunction : Function<NllFunction> {
   static variable_list forward(AutogradContext* ctx, const Tensor& hidden, const Tensor&, const Tensor&, const Tensor&,
                                const Tensor&, const Tensor& targets, const Tensor& weights, const nn::Matrix* output,
-                               int64_t compute) {
-    Sums sums = differentiate(hidden, *output, targets, weights, nn::Compute(compute));
-    ctx->saved_data["gradients"] = [&] {
-      c10::List<c10::optional<Tensor>> list;
-      for (const Tensor& g : sums.gradients) list.push_back(g.defined() ? c10::optional<Tensor>(g) : c10::nullopt);
-      return c10::IValue(list);
-    }();
+                               double cap, int64_t compute) {
+    Sums sums = differentiate(hidden, *output, cap, targets, weights, nn::Compute(compute));
+    c10::List<c10::optional<Tensor>> list;
+    for (const Tensor& g : sums.gradients) list.push_back(g.defined() ? c10::optional<Tensor>(g) : c10::nullopt);
+    ctx->saved_data["gradients"] = c10::IValue(list);
     ctx->mark_non_differentiable({sums.nll, sums.hit});
     return {(sums.nll.to(at::kDouble) * weights).sum().to(at::kFloat), sums.nll, sums.hit};
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto list = ctx->saved_data["gradients"].to<c10::List<c10::optional<Tensor>>>();
     const float scale = grads[0].item<float>();
-    variable_list result(9);
+    variable_list result(10);
     for (size_t i = 0; i < list.size(); ++i) {
       const c10::optional<Tensor> g = list.get(i);
       if (g) result[i] = scale == 1.0f ? *g : *g * scale;
@@ -97,15 +100,16 @@ struct NllFunction : Function<NllFunction> {
 
 struct LogprobFunction : Function<LogprobFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& hidden, const Tensor&, const Tensor&, const Tensor&,
-                        const Tensor&, const Tensor& targets, const nn::Matrix* output, int64_t compute) {
+                        const Tensor&, const Tensor& targets, const nn::Matrix* output, double cap, int64_t compute) {
     ctx->save_for_backward({hidden, targets});
     ctx->saved_data["output"] = int64_t(reinterpret_cast<intptr_t>(output));
+    ctx->saved_data["cap"] = cap;
     ctx->saved_data["compute"] = compute;
     Tensor result = at::empty({hidden.size(0)}, hidden.options().dtype(at::kFloat));
     const int64_t T = hidden.size(0), step = chunk_rows(output->out);
     for (int64_t begin = 0; begin < T; begin += step) {
       const int64_t n = std::min(step, T - begin);
-      const Tensor logits = nn::linear(hidden.narrow(0, begin, n), *output, nn::Compute(compute));
+      const Tensor logits = logits_of(hidden.narrow(0, begin, n), *output, cap, nn::Compute(compute));
       const Tensor none = at::zeros({n}, result.options());
       const auto [nll, hit] = kernels::cross_entropy_(logits, targets.narrow(0, begin, n), none);
       result.narrow(0, begin, n).copy_(-nll);
@@ -115,9 +119,9 @@ struct LogprobFunction : Function<LogprobFunction> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const auto* output = reinterpret_cast<const nn::Matrix*>(intptr_t(ctx->saved_data["output"].toInt()));
-    const Sums sums = differentiate(saved[0].detach(), *output, saved[1], -grads[0].contiguous(),
-                                    nn::Compute(ctx->saved_data["compute"].toInt()));
-    variable_list result(8);
+    const Sums sums = differentiate(saved[0].detach(), *output, ctx->saved_data["cap"].toDouble(), saved[1],
+                                    -grads[0].contiguous(), nn::Compute(ctx->saved_data["compute"].toInt()));
+    variable_list result(9);
     for (size_t i = 0; i < sums.gradients.size(); ++i) result[i] = sums.gradients[i];
     return result;
   }
@@ -132,20 +136,21 @@ void check_inputs(const Tensor& hidden, const nn::Matrix& output, const Tensor& 
 
 }  // namespace
 
-WeightedNll weighted_nll(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, const Tensor& weights,
-                         nn::Compute compute) {
+WeightedNll weighted_nll(const Tensor& hidden, const nn::Matrix& output, double cap, const Tensor& targets,
+                         const Tensor& weights, nn::Compute compute) {
   check_inputs(hidden, output, targets);
   if (weights.numel() != targets.numel()) fail("train", "{} weights for {} targets", weights.numel(), targets.numel());
-  const auto r =
-      NllFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a),
-                         present(output.low_b), targets.contiguous(), weights.contiguous(), &output, int64_t(compute));
+  const auto r = NllFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a),
+                                    present(output.low_b), targets.contiguous(), weights.contiguous(), &output, cap,
+                                    int64_t(compute));
   return {r[0], r[1], r[2]};
 }
 
-Tensor logprobs(const Tensor& hidden, const nn::Matrix& output, const Tensor& targets, nn::Compute compute) {
+Tensor logprobs(const Tensor& hidden, const nn::Matrix& output, double cap, const Tensor& targets,
+                nn::Compute compute) {
   check_inputs(hidden, output, targets);
   return LogprobFunction::apply(hidden.contiguous(), output.data, present(output.bias), present(output.low_a),
-                                present(output.low_b), targets.contiguous(), &output, int64_t(compute));
+                                present(output.low_b), targets.contiguous(), &output, cap, int64_t(compute));
 }
 
 }  // namespace ken::train

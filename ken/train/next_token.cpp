@@ -14,8 +14,8 @@ class NextToken final : public Objective {
   Loss loss(const Policy& policy, const TrainBatch& batch, double total) const override {
     const Tensor targets = batch.targets.to(policy.model.device), weights = batch.weights.to(policy.model.device);
     const Tensor hidden = policy.hidden(batch.inputs);
-    const auto [value, nll, hit] =
-        weighted_nll(hidden, policy.model.output(), targets, weights / total, policy.compute);
+    const auto [value, nll, hit] = weighted_nll(hidden, policy.model.output(), policy.model.config.final_cap, targets,
+                                                weights / total, policy.compute);
     const Tensor answers = weights.gt(1).to(at::kDouble), n = nll.to(at::kDouble);
     const double count = answers.sum().item<double>();
     return {value,

@@ -106,15 +106,24 @@ TEST(TrainTest, the_chunked_loss_is_the_full_cross_entropy_with_its_gradients) {
   output.data = at::randn({50, 16}).requires_grad_();
   const Tensor hidden = at::randn({700, 16}).requires_grad_(), targets = at::randint(0, 50, {700}, at::kLong),
                weights = at::rand({700});
-  const Tensor full =
-      (-at::log_softmax(at::linear(hidden, output.data), -1).gather(1, targets.unsqueeze(1)).squeeze(1) * weights)
-          .sum();
-  const Tensor chunked = weighted_nll(hidden, output, targets, weights, nn::Compute::f32).loss;
-  EXPECT_NEAR(full.item<double>(), chunked.item<double>(), 1e-2);
-  const auto a = torch::autograd::grad({full}, {hidden, output.data}),
-             b = torch::autograd::grad({chunked}, {hidden, output.data});
-  EXPECT_TRUE(at::allclose(a[0], b[0], 1e-4, 1e-5));
-  EXPECT_TRUE(at::allclose(a[1], b[1], 1e-4, 1e-3));
+  for (const double cap : {0.0, 3.0}) {
+    const Tensor logits = at::linear(hidden, output.data);
+    const Tensor full = (at::log_softmax(cap > 0 ? cap * at::tanh(logits / cap) : logits, -1)
+                             .gather(1, targets.unsqueeze(1))
+                             .squeeze(1) *
+                         weights)
+                            .sum()
+                            .neg();
+    const auto expected = torch::autograd::grad({full}, {hidden, output.data});
+    const Tensor once = weighted_nll(hidden, output, cap, targets, weights, nn::Compute::f32).loss;
+    const Tensor twice = (logprobs(hidden, output, cap, targets, nn::Compute::f32) * weights).sum().neg();
+    for (const Tensor& loss : {once, twice}) {
+      EXPECT_NEAR(full.item<double>(), loss.item<double>(), 1e-2) << cap;
+      const auto found = torch::autograd::grad({loss}, {hidden, output.data});
+      EXPECT_TRUE(at::allclose(expected[0], found[0], 1e-4, 1e-5)) << cap;
+      EXPECT_TRUE(at::allclose(expected[1], found[1], 1e-4, 1e-3)) << cap;
+    }
+  }
 }
 
 TEST(TrainTest, answers_weigh_more_and_documents_are_never_split) {
