@@ -85,12 +85,13 @@ std::vector<generate::Generated> greedy_answers(const model::Model& model,
 
 std::vector<generate::Generated> greedy_answers(const readout::AnalysisInput& input,
                                                 const std::vector<generate::Request>& requests) {
+  static const std::map<std::string, generate::Generated> none;
+  const auto& known = input.answered ? *input.answered : none;
   std::vector<generate::Generated> answers(requests.size());
   std::vector<size_t> open;
   for (size_t i = 0; i < requests.size(); ++i) {
-    const auto* all = requests[i].controls.empty() ? input.answered : nullptr;
-    const auto found = all ? all->find(requests[i].prompt.text) : decltype(all->end()){};
-    if (all && found != all->end())
+    const auto found = known.find(requests[i].prompt.text);
+    if (found != known.end() && requests[i].controls.empty())
       answers[i] = found->second;
     else
       open.push_back(i);

@@ -383,9 +383,7 @@ Output forward(const Model& model, const Batch& batch, const ForwardOptions& opt
 }
 
 Tensor unembed(const Model& model, const Tensor& rows, nn::Compute compute) {
-  const Tensor logits = nn::linear_f32(rows, model.output(), compute);
-  const double cap = model.config.final_cap;
-  return cap > 0 ? (logits / cap).tanh() * cap : logits;
+  return nn::capped(nn::linear_f32(rows, model.output(), compute), model.config.final_cap);
 }
 
 Tensor read_out(const Model& model, const Tensor& resid, nn::Compute compute) {

@@ -113,6 +113,10 @@ Tensor swiglu(const Tensor& gate, const Tensor& up) {
   return wants_gradient(gate, up) ? SwigluFunction::apply(gate, up) : kernels::swiglu(gate, up);
 }
 
+Tensor capped(const Tensor& logits, double cap) {
+  return cap > 0 ? (logits.to(at::kFloat) / cap).tanh() * cap : logits;
+}
+
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& offsets, const kernels::Scores& how) {
   if (wants_gradient(q, k, v)) return AttentionFunction::apply(q, k, v, offsets, how.scale, how.window, how.cap);
   return std::get<0>(kernels::attention(q, k, v, offsets, how));

@@ -13,6 +13,8 @@ std::pair<Tensor, Tensor> add_rms_norm(const Tensor& x, const Tensor& delta, con
                                        at::ScalarType dtype);
 Tensor rope(const Tensor& x, const Tensor& angles, bool interleaved);  // angles: kernels::rope_angles
 Tensor swiglu(const Tensor& gate, const Tensor& up);
+// cap tanh(logits / cap) in f32, as Gemma 2 has it; the logits themselves where the cap is 0.
+Tensor capped(const Tensor& logits, double cap);
 // x of a layer with mean and bias (LayerNorm), result in `dtype`; plain torch operations.
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, at::ScalarType dtype);
 // Causal attention inside packed sequences; offsets [S + 1].

@@ -4,6 +4,7 @@
 #include "ken/base/error.h"
 #include "ken/kernels/kernels.h"
 #include "ken/nn/autograd.h"
+#include "ken/nn/functions.h"
 
 namespace ken::train {
 namespace {
@@ -42,11 +43,6 @@ void add_to(Tensor& sum, const Tensor& part) {
   if (part.defined()) sum = sum.defined() ? sum.add_(part) : part;
 }
 
-Tensor logits_of(const Tensor& rows, const nn::Matrix& output, double cap, nn::Compute compute) {
-  const Tensor logits = nn::linear(rows, output, compute);
-  return cap > 0 ? (logits.to(at::kFloat) / cap).tanh() * cap : logits;
-}
-
 Sums differentiate(const Tensor& hidden, const nn::Matrix& output, double cap, const Tensor& targets,
                    const Tensor& weights, nn::Compute compute) {
   at::AutoGradMode with_gradients(true);
@@ -62,8 +58,8 @@ Sums differentiate(const Tensor& hidden, const nn::Matrix& output, double cap, c
     const auto tensors = parts.tensors();
     for (size_t i = 0; i < tensors.size(); ++i)
       if (tensors[i]->defined() && tensors[i]->requires_grad()) inputs.push_back(*tensors[i]), slots.push_back(i + 1);
-    const Tensor logits = logits_of(rows, parts.matrix, cap, compute);
-    const Tensor gradient = logits.detach();  // the same memory: products do not need their result again
+    const Tensor logits = nn::capped(nn::linear(rows, parts.matrix, compute), cap);
+    const Tensor gradient = logits.detach();  // the same memory: neither a product nor a cap needs its result again
     const auto [nll, hit] = kernels::cross_entropy_(gradient, targets.narrow(0, begin, n), weights.narrow(0, begin, n));
     const auto grads = torch::autograd::grad({logits}, inputs, {gradient});
     sums.gradients[0].narrow(0, begin, n).copy_(grads[0]);
@@ -109,7 +105,7 @@ struct LogprobFunction : Function<LogprobFunction> {
     const int64_t T = hidden.size(0), step = chunk_rows(output->out);
     for (int64_t begin = 0; begin < T; begin += step) {
       const int64_t n = std::min(step, T - begin);
-      const Tensor logits = logits_of(hidden.narrow(0, begin, n), *output, cap, nn::Compute(compute));
+      const Tensor logits = nn::capped(nn::linear(hidden.narrow(0, begin, n), *output, nn::Compute(compute)), cap);
       const Tensor none = at::zeros({n}, result.options());
       const auto [nll, hit] = kernels::cross_entropy_(logits, targets.narrow(0, begin, n), none);
       result.narrow(0, begin, n).copy_(-nll);
